@@ -1,0 +1,66 @@
+"""Every error that the library raises on purpose, as one tree.
+
+A caller that catches :class:`TransformerCoreError` has caught whatever a person can put right: the
+message says what is wrong, which value, which limit, and what to do. Anything else is a bug.
+"""
+
+
+class TransformerCoreError(Exception):
+    """The root of the tree; never raised itself."""
+
+
+class ConfigError(TransformerCoreError):
+    """A configuration contradicts itself or is out of range."""
+
+
+class InputError(TransformerCoreError):
+    """A text, image, index or option that cannot be used."""
+
+
+class EmptyInputError(InputError):
+    """A text without a single character to read."""
+
+
+class TextTooLongError(InputError):
+    """A text of more tokens than the model can read.
+
+    Attributes:
+        n_tokens: Tokens that the text has, special tokens included.
+        limit: Tokens that the model reads at most.
+    """
+
+    def __init__(self, n_tokens: int, limit: int) -> None:
+        self.n_tokens = n_tokens
+        self.limit = limit
+        super().__init__(
+            f"The text has {n_tokens:,} tokens; this model reads {limit:,} at most. "
+            f"Shorten it by {n_tokens - limit:,} tokens."
+        )
+
+
+class MaskError(TransformerCoreError):
+    """A mask that leaves some query position nothing to attend to, or has the wrong shape."""
+
+
+class ModelUnavailableError(TransformerCoreError):
+    """A model that cannot be loaded; the message says which, why, and what to do."""
+
+
+class ArchitectureError(TransformerCoreError):
+    """A model whose attention cannot be captured."""
+
+
+class NotInTraceError(TransformerCoreError):
+    """A tensor that this trace does not hold (wrong site or index, or never computed)."""
+
+
+class FileFormatError(TransformerCoreError):
+    """A file that is not what it should be."""
+
+
+class DataError(TransformerCoreError):
+    """A row of a data set that cannot be used; the message names the line."""
+
+
+class StoppedError(TransformerCoreError):
+    """Work that somebody stopped."""
