@@ -1,0 +1,1 @@
+"""Traces: what a model computed for one input, captured without slowing it."""

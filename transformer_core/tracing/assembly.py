@@ -1,0 +1,178 @@
+"""From the capture of a padded batch to one trace an input."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from transformer_core.tokenization.tokens import Tokens
+from transformer_core.tracing.capture import Capture
+from transformer_core.tracing.interventions import Intervention
+from transformer_core.tracing.records import AttentionRecord, Details
+from transformer_core.tracing.trace import Provenance, Trace
+
+Run = Callable[[bool], tuple[Capture, Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Token ids as a rectangle, and which of it is real."""
+
+    ids: Int[Tensor, "batch pos"]
+    mask: Bool[Tensor, "batch pos"]
+
+    @classmethod
+    def of(cls, rows: list[list[int]], *, pad: int, left: bool) -> "Padded":
+        """Pad rows on one side to the longest."""
+        longest = max(map(len, rows))
+        ids = torch.full((len(rows), longest), pad)
+        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
+        for i, row in enumerate(rows):
+            span = slice(longest - len(row), longest) if left else slice(len(row))
+            ids[i, span] = torch.tensor(row)
+            mask[i, span] = True
+        return cls(ids, mask)
+
+    @classmethod
+    def full(cls, n_rows: int, n_columns: int) -> "Padded":
+        """A rectangle without padding (and without ids: patches of images)."""
+        return cls(
+            torch.zeros(n_rows, n_columns, dtype=torch.long),
+            torch.ones(n_rows, n_columns, dtype=torch.bool),
+        )
+
+    def span(self, item: int) -> slice:
+        """Where an item's real positions stand."""
+        real = self.mask[item].nonzero().flatten()
+        return slice(int(real[0]), int(real[-1]) + 1)
+
+
+def assemble(
+    run: Run,
+    tokens: list[tuple[Tokens, Tokens | None]],
+    padding: tuple[Padded, Padded | None],
+    provenance: Provenance,
+    interventions: tuple[Intervention, ...],
+) -> list[Trace]:
+    """Run a batch and cut it into traces; each can run it again for its details."""
+    capture, logits = run(False)
+    sites = capture.layout.sites
+    traces = []
+    for item, (source, target) in enumerate(tokens):
+        spans = _Spans(
+            padding[0].span(item), padding[1].span(item) if padding[1] is not None else None
+        )
+        traces.append(
+            Trace(
+                provenance=provenance,
+                source=source,
+                target=target,
+                attention={site: _records(capture, site, item, spans) for site in sites},
+                recompute=_Details(run, item, spans),
+                kept_logits=_logits(logits, item, spans),
+                interventions=interventions,
+            )
+        )
+    return traces
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """Real positions of one item on the source's and the target's side."""
+
+    source: slice
+    target: slice | None
+
+    def queries(self, site: str) -> slice:
+        return self.source if self.target is None or site == "encoder" else self.target
+
+    def keys(self, site: str) -> slice:
+        return self.target if self.target is not None and site == "decoder" else self.source
+
+
+@dataclass(frozen=True)
+class _Details:
+    """Runs the fuller forward pass for one item of a batch."""
+
+    run: Run
+    item: int
+    spans: _Spans
+
+    def __call__(self) -> Details:
+        capture, logits = self.run(True)
+        sites = capture.layout.sites
+        stacks = [site for site in sites if site != "cross"]
+        return Details(
+            attention={s: _records(capture, s, self.item, self.spans) for s in sites},
+            resid={s: self._stream(capture.resid, s) for s in stacks},
+            ff={s: self._stream(capture.ff, s) for s in stacks},
+            out_proj={s: _in_order(capture.out_proj, s) for s in sites},
+            logits=_logits(logits, self.item, self.spans),
+        )
+
+    def _stream(self, noted: dict[tuple[str, int], Tensor], site: str) -> tuple[Tensor, ...]:
+        span = self.spans.queries(site)
+        return tuple(_item(t, self.item)[span] for t in _in_order(noted, site))
+
+
+def _in_order(noted: dict[tuple[str, int], Tensor], site: str) -> tuple[Tensor, ...]:
+    layers = sorted(layer for at, layer in noted if at == site)
+    return tuple(noted[site, layer] for layer in layers)
+
+
+def _item(batched: Tensor, item: int) -> Tensor:
+    """One item; Some models fold batch and positions into one axis inside a layer (OPT)."""
+    return batched[item]
+
+
+def _logits(logits: Tensor | None, item: int, spans: _Spans) -> Tensor | None:
+    if logits is None:
+        return None
+    one = logits[item]
+    if one.dim() < 2 or one.shape[0] == 1:
+        return one  # a classifier's, without positions
+    span = spans.source if spans.target is None else spans.target
+    return one[span]
+
+
+def _records(
+    capture: Capture, site: str, item: int, spans: _Spans
+) -> tuple[AttentionRecord, ...]:
+    layers = sorted(layer for at, layer in capture.records if at == site)
+    rows, columns = spans.queries(site), spans.keys(site)
+    cuts: dict[tuple[int, int], Tensor] = {}
+    return tuple(_cut(capture.records[site, layer][item], rows, columns, cuts) for layer in layers)
+
+
+def _cut(
+    record: AttentionRecord, rows: slice, columns: slice, cuts: dict[tuple[int, int], Tensor]
+) -> AttentionRecord:
+    """Leave the padding out. Masks that layers share stay shared, or the trace would grow by n²."""
+    if _is_all(rows, record.n_query) and _is_all(columns, record.n_key):
+        return record
+
+    def square(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        key = (tensor.data_ptr(), tensor.shape[-1])
+        if key not in cuts:
+            cuts[key] = tensor[:, rows, columns].clone()
+        return cuts[key]
+
+    mask = square(record.mask)
+    return replace(
+        record,
+        q=record.q[:, rows].clone(),
+        k=record.k[:, columns].clone(),
+        mask=None if mask is None or bool(mask.all()) else mask,
+        bias=square(record.bias),
+        v=None if record.v is None else record.v[:, columns].clone(),
+        z=None if record.z is None else record.z[:, rows].clone(),
+        overrides={h: p[rows, columns] for h, p in record.overrides.items()},
+    )
+
+
+def _is_all(span: slice, n: int) -> bool:
+    return span.start == 0 and span.stop == n

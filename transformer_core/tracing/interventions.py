@@ -1,0 +1,159 @@
+"""Changes made to a model's attention while it runs, from the seat where attention is captured.
+
+Each intervention is a plain value; a trace carries the ones that it was made with.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from transformer_core.errors import InputError, NotInTraceError
+from transformer_core.tracing.records import AttentionRecord
+
+AblationMode = Literal["zero", "mean", "uniform"]
+
+
+@dataclass(frozen=True)
+class AblateHead:
+    """Take one head out.
+
+    Attributes:
+        mode: ``zero``: the head writes nothing. ``mean``: every position gets the head's mean output
+            over the positions of this input. ``uniform``: the head attends equally to all keys that
+            it may see.
+    """
+
+    site: str
+    layer: int
+    head: int
+    mode: AblationMode = "zero"
+
+
+@dataclass(frozen=True, eq=False)
+class ReplacePattern:
+    """Make one head attend as told; each row must sum to 1."""
+
+    site: str
+    layer: int
+    head: int
+    pattern: Float[Tensor, "query_pos key_pos"]
+
+
+@dataclass(frozen=True)
+class TopKKeys:
+    """Let every query keep its k highest-scoring keys; the rest are masked before softmax.
+
+    Attributes:
+        site, layer, head: Where; None means everywhere.
+    """
+
+    k: int
+    site: str | None = None
+    layer: int | None = None
+    head: int | None = None
+
+
+@dataclass(frozen=True)
+class ZeroValue:
+    """Zero one position's value vectors at one layer (value zeroing, Mohebbi et al. 2023)."""
+
+    site: str
+    layer: int
+    position: int
+
+
+Intervention = AblateHead | ReplacePattern | TopKKeys | ZeroValue
+
+
+def concerns(intervention: Intervention, site: str, layer: int) -> bool:
+    """Whether an intervention touches this layer at this site."""
+    return intervention.site in (None, site) and intervention.layer in (None, layer)
+
+
+def zeroed_positions(interventions: tuple[Intervention, ...]) -> list[int]:
+    """Positions whose values are to be zeroed."""
+    return [i.position for i in interventions if isinstance(i, ZeroValue)]
+
+
+def imposed(
+    record: AttentionRecord, interventions: tuple[Intervention, ...]
+) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """What the interventions impose on a layer, in their order.
+
+    Args:
+        record: The layer's record, with values and outputs.
+        interventions: Those that concern this layer.
+
+    Returns:
+        Patterns by head, and outputs [query_pos d_value] by head.
+
+    Raises:
+        InputError: If a head, a pattern or k does not fit the record.
+    """
+    patterns: dict[int, Tensor] = {}
+    outputs: dict[int, Tensor] = {}
+    for intervention in interventions:
+        if isinstance(intervention, AblateHead):
+            _ablate(record, intervention, patterns, outputs)
+        elif isinstance(intervention, ReplacePattern):
+            patterns[intervention.head] = _fitting(record, intervention)
+        elif isinstance(intervention, TopKKeys):
+            heads = range(record.n_heads) if intervention.head is None else [intervention.head]
+            patterns |= {head: top_k_pattern(record, head, k=intervention.k) for head in heads}
+    for head, pattern in patterns.items():
+        outputs.setdefault(head, pattern @ record.values(head))
+    return patterns, outputs
+
+
+def _ablate(
+    record: AttentionRecord,
+    ablation: AblateHead,
+    patterns: dict[int, Tensor],
+    outputs: dict[int, Tensor],
+) -> None:
+    head = ablation.head
+    if not 0 <= head < record.n_heads:
+        raise InputError(f"There is no head {head}; heads run from 0 to {record.n_heads - 1}.")
+    if ablation.mode == "uniform":
+        seen = record.visible(head)
+        seen = torch.ones(record.n_query, record.n_key) if seen is None else seen.float()
+        patterns[head] = seen / seen.sum(dim=-1, keepdim=True)
+        return
+    if record.z is None:
+        raise NotInTraceError("Ablating a head needs a record with its output.")
+    z = record.z[head].float()
+    kept = torch.zeros_like(z) if ablation.mode == "zero" else z.mean(dim=0).expand_as(z)
+    outputs[head] = kept
+
+
+def _fitting(record: AttentionRecord, replacement: ReplacePattern) -> Tensor:
+    wanted = (record.n_query, record.n_key)
+    if tuple(replacement.pattern.shape) != wanted:
+        raise InputError(
+            f"The pattern is {tuple(replacement.pattern.shape)}, this head needs {wanted} "
+            "(queries × keys)."
+        )
+    if not 0 <= replacement.head < record.n_heads:
+        raise InputError(f"There is no head {replacement.head} in this layer.")
+    if not torch.allclose(replacement.pattern.sum(-1), torch.ones(wanted[0]), atol=1e-4):
+        raise InputError("Every row of a replaced pattern must sum to 1.")
+    return replacement.pattern.float()
+
+
+def top_k_pattern(
+    record: AttentionRecord, head: int, *, k: int
+) -> Float[Tensor, "query_pos key_pos"]:
+    """One head's pattern if each query kept its k best keys only.
+
+    Raises:
+        InputError: If k is below 1.
+    """
+    if k < 1:
+        raise InputError(f"Top-k needs k of at least 1, not {k}.")
+    scores = record.attn_scores(head)
+    kept = scores.topk(min(k, record.n_key), dim=-1).indices
+    only = torch.full_like(scores, -torch.inf).scatter(-1, kept, scores.gather(-1, kept))
+    return only.softmax(dim=-1)
