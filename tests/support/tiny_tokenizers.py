@@ -1,8 +1,13 @@
-"""Tiny trained tokenizers of every kind, made on the spot."""
+"""Tiny tokenizers of every kind, made on the spot and the same each time.
+
+Vocabularies whose trainers break ties by chance (WordPiece, Unigram) are written down instead.
+"""
 
 import json
+import re
+import string
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import sentencepiece
@@ -35,13 +40,15 @@ LIMIT = 128
 
 def word_piece() -> PreTrainedTokenizerBase:
     """A lower-casing WordPiece tokenizer, as BERT's."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [word.lower() for word in _words()]
+    letters = sorted(set("".join(words)) | set(string.ascii_lowercase + string.punctuation))
+    pieces = [f"##{part}" for part in [*letters, "ing", "ed", "ation", "at", "en"]]
+    vocabulary = _numbered([*special, *letters, *pieces, *words])
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=220, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(CORPUS, trainer)
     _surround(tokenizer, "[CLS]", "[SEP]")
     names = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
     return _wrap(tokenizer, **{f"{name}_token": token for name, token in names.items()})
@@ -79,7 +86,7 @@ def byte_fallback(*, start: str | None = "<s>") -> PreTrainedTokenizerBase:
     in_order = sorted(trained["vocab"], key=trained["vocab"].__getitem__)
     in_order += [f"<0x{byte:02X}>" for byte in range(256)]
     merges = [(left, right) for left, right in trained["merges"]]
-    vocabulary = {token: index for index, token in enumerate(in_order)}
+    vocabulary = _numbered(in_order)
     tokenizer = Tokenizer(
         models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True)
     )
@@ -99,17 +106,15 @@ def byte_fallback(*, start: str | None = "<s>") -> PreTrainedTokenizerBase:
 
 def unigram() -> PreTrainedTokenizerBase:
     """A Unigram tokenizer with ▁ marks and NFKC, as T5's and Pegasus'."""
-    tokenizer = Tokenizer(models.Unigram())
+    words = _words()
+    letters = sorted(set("".join(words)) | set(string.ascii_letters + string.punctuation))
+    pieces = ["▁", *letters, "at", "ed", "ing", "en", *(f"▁{word}" for word in words)]
+    scored = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    scored += [(piece, -9.0 + min(len(piece), 5)) for piece in _numbered(pieces)]
+    tokenizer = Tokenizer(models.Unigram(scored, unk_id=2))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=160,
-        special_tokens=["<pad>", "</s>", "<unk>"],
-        unk_token="<unk>",
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(CORPUS, trainer)
     _surround(tokenizer, None, "</s>")
     return _wrap(tokenizer, eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
 
@@ -118,9 +123,9 @@ def marian(folder: Path) -> PreTrainedTokenizerBase:
     """A Marian tokenizer: sentencepiece models of source and target, one vocabulary."""
     source = _sentence_piece(CORPUS[:3] + CORPUS[4:], folder / "source.spm", size=100)
     target = _sentence_piece(CORPUS[3:4] * 3, folder / "target.spm", size=40)
-    tokens = dict.fromkeys(["</s>", "<unk>", *source, *target, "<pad>"])
+    tokens = _numbered(["</s>", "<unk>", *source, *target, "<pad>"])
     vocabulary = folder / "vocab.json"
-    vocabulary.write_text(json.dumps({token: index for index, token in enumerate(tokens)}))
+    vocabulary.write_text(json.dumps(tokens))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")
         return _marian(folder, vocabulary)
@@ -140,9 +145,9 @@ def _marian(folder: Path, vocabulary: Path) -> PreTrainedTokenizerBase:
 def m2m_100(folder: Path) -> PreTrainedTokenizerBase:
     """An M2M-100 tokenizer: a text begins with the code of its language."""
     pieces = _sentence_piece(CORPUS, folder / "sentencepiece.bpe.model", size=120)
-    tokens = dict.fromkeys(["<s>", "<pad>", "</s>", "<unk>", *pieces])
+    tokens = _numbered(["<s>", "<pad>", "</s>", "<unk>", *pieces])
     vocabulary = folder / "vocab.json"
-    vocabulary.write_text(json.dumps({token: index for index, token in enumerate(tokens)}))
+    vocabulary.write_text(json.dumps(tokens))
     return M2M100Tokenizer(
         vocab_file=str(vocabulary),
         spm_file=str(folder / "sentencepiece.bpe.model"),
@@ -150,6 +155,16 @@ def m2m_100(folder: Path) -> PreTrainedTokenizerBase:
         tgt_lang="fr",
         model_max_length=LIMIT,
     )
+
+
+def _words() -> list[str]:
+    """Some words of the corpus; the others come in pieces."""
+    every_second = sorted({word for text in CORPUS for word in re.findall(r"\w+", text)})[::2]
+    return ["The", "cat", *every_second]
+
+
+def _numbered(tokens: Iterable[str]) -> dict[str, int]:
+    return {token: index for index, token in enumerate(dict.fromkeys(tokens))}
 
 
 def _sentence_piece(texts: tuple[str, ...], path: Path, *, size: int) -> list[str]:

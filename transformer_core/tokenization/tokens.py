@@ -136,14 +136,19 @@ class Tokens:
 
     def _word(self, positions: tuple[int, ...]) -> Word:
         shown = "".join(self.display[position] for position in positions)
-        spans = [span for position in positions if (span := self.spans[position]) is not None]
-        if len(positions) > 1 and spans:
-            piece = self.text[min(start for start, _ in spans) : max(end for _, end in spans)]
-            # The pieces of one character show bytes; together they are the character. Where the
-            # model reads other letters than the text has (lower-cased), its own are shown.
-            if "⟨" in shown and piece.strip():
-                shown = readable(piece.strip())
+        if len(positions) > 1:
+            # The letters that the model reads, as a tokenizer may lower-case; but where pieces show
+            # bytes, the characters that they make together.
+            in_text = self._slice(positions)
+            shown = readable(in_text) if "⟨" in shown and in_text else shown.strip("␣") or shown
         return Word(shown, positions, self.is_special[positions[0]])
+
+    def _slice(self, positions: tuple[int, ...]) -> str:
+        """The text that some tokens stand for together, without white space around it."""
+        spans = [span for position in positions if (span := self.spans[position]) is not None]
+        if not spans:
+            return ""
+        return self.text[min(start for start, _ in spans) : max(end for _, end in spans)].strip()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain lists and strings, ready for JSON."""
