@@ -1,0 +1,48 @@
+// The numbers as a table, for a screen reader.
+
+import { element } from "./dom.js";
+import { approximate } from "./numbers.js";
+
+const MAX_WHOLE = 32;
+
+/** Fill a table with the whole map where it is small, else with one row of it. */
+export function fillTable(container, payload, matrix, selected) {
+  const isWhole = matrix.rows <= MAX_WHOLE && matrix.columns <= MAX_WHOLE;
+  const name = `${payload.id} ${isWhole ? "" : selected[0]}`;
+  if (container.dataset.name === name) return;
+  container.dataset.name = name;
+  const rows = isWhole ? Array.from({ length: matrix.rows }, (_, i) => i) : [selected[0]];
+  container.replaceChildren(isWhole ? wholeTable(payload, matrix, rows) : rowTable(payload, matrix, rows[0]));
+}
+
+function wholeTable(payload, matrix, rows) {
+  const table = element("table", {}, element("caption", {}, payload.caption));
+  const head = element("tr", {}, element("th", { scope: "col" }, "query \\ key"));
+  for (const key of payload.keys.display) head.append(element("th", { scope: "col" }, key));
+  table.append(element("thead", {}, head));
+  const body = element("tbody");
+  for (const row of rows) {
+    const line = element("tr", {}, element("th", { scope: "row" }, payload.queries.display[row]));
+    for (let column = 0; column < matrix.columns; column += 1) {
+      line.append(element("td", {}, cellText(matrix, row, column)));
+    }
+    body.append(line);
+  }
+  table.append(body);
+  return table;
+}
+
+function rowTable(payload, matrix, row) {
+  const caption = `Query ${payload.queries.display[row]} (position ${row}): weight of each key`;
+  const body = element("tbody");
+  for (let column = 0; column < matrix.columns; column += 1) {
+    const name = element("th", { scope: "row" }, `${column} ${payload.keys.display[column]}`);
+    body.append(element("tr", {}, name, element("td", {}, cellText(matrix, row, column))));
+  }
+  return element("table", {}, element("caption", {}, caption), body);
+}
+
+export function cellText(matrix, row, column) {
+  if (matrix.isMasked(row, column)) return "masked, 0";
+  return approximate(matrix.value(row, column), matrix.isExactAt(row, column));
+}
