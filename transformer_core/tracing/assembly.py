@@ -24,15 +24,14 @@ class Padded:
     mask: Bool[Tensor, "batch pos"]
 
     @classmethod
-    def of(cls, rows: list[list[int]], *, pad: int, left: bool) -> "Padded":
-        """Pad rows on one side to the longest."""
+    def of(cls, rows: list[list[int]], *, pad: int) -> "Padded":
+        """Pad rows to the longest, at the end: learned positions then count from 0 in every row."""
         longest = max(map(len, rows))
         ids = torch.full((len(rows), longest), pad)
         mask = torch.zeros(len(rows), longest, dtype=torch.bool)
         for i, row in enumerate(rows):
-            span = slice(longest - len(row), longest) if left else slice(len(row))
-            ids[i, span] = torch.tensor(row)
-            mask[i, span] = True
+            ids[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = True
         return cls(ids, mask)
 
     @classmethod
@@ -114,17 +113,12 @@ class _Details:
 
     def _stream(self, noted: dict[tuple[str, int], Tensor], site: str) -> tuple[Tensor, ...]:
         span = self.spans.queries(site)
-        return tuple(_item(t, self.item)[span] for t in _in_order(noted, site))
+        return tuple(t[self.item][span] for t in _in_order(noted, site))
 
 
 def _in_order(noted: dict[tuple[str, int], Tensor], site: str) -> tuple[Tensor, ...]:
     layers = sorted(layer for at, layer in noted if at == site)
     return tuple(noted[site, layer] for layer in layers)
-
-
-def _item(batched: Tensor, item: int) -> Tensor:
-    """One item; Some models fold batch and positions into one axis inside a layer (OPT)."""
-    return batched[item]
 
 
 def _logits(logits: Tensor | None, item: int, spans: _Spans) -> Tensor | None:
@@ -137,9 +131,7 @@ def _logits(logits: Tensor | None, item: int, spans: _Spans) -> Tensor | None:
     return one[span]
 
 
-def _records(
-    capture: Capture, site: str, item: int, spans: _Spans
-) -> tuple[AttentionRecord, ...]:
+def _records(capture: Capture, site: str, item: int, spans: _Spans) -> tuple[AttentionRecord, ...]:
     layers = sorted(layer for at, layer in capture.records if at == site)
     rows, columns = spans.queries(site), spans.keys(site)
     cuts: dict[tuple[int, int], Tensor] = {}

@@ -71,7 +71,11 @@ class Capture:
     _last: tuple[Place, Tensor] | None = None
 
     def attend(
-        self, module: nn.Module, qkv: tuple[Tensor, Tensor, Tensor], mask: Tensor | None, options: Any
+        self,
+        module: nn.Module,
+        qkv: tuple[Tensor, Tensor, Tensor],
+        mask: Tensor | None,
+        options: Any,
     ) -> Tensor:
         """Compute a module's attention as SDPA does and note what went into it."""
         for name in _UNSUPPORTED:
@@ -128,7 +132,9 @@ class Capture:
             return site, layer
         if nth == 1 and site == "decoder" and "cross" in self.layout.sites:
             return "cross", layer
-        raise ArchitectureError(f"Layer {layer} of the {site} attends {nth + 1} times; cannot place it.")
+        raise ArchitectureError(
+            f"Layer {layer} of the {site} attends {nth + 1} times; cannot place it."
+        )
 
     def _records(
         self,

@@ -123,7 +123,7 @@ class HuggingFaceModel:
         target: Padded | None = None
         if self.is_encoder_decoder:
             read = [*self._targets(encoded, targets or [None] * len(encoded))]
-            target = self._padded([list(t.ids) for t in read if t is not None], left=False)
+            target = self._padded([list(t.ids) for t in read if t is not None])
             inputs |= {"decoder_input_ids": target.ids}
             if not bool(target.mask.all()):
                 inputs |= {"decoder_attention_mask": target.mask}
@@ -131,7 +131,9 @@ class HuggingFaceModel:
             raise InputError(f"{self.card.id} has no decoder of its own: give it one text.")
         if bool(source.mask.all()):
             del inputs["attention_mask"]
-        return self._traces(inputs, list(zip(encoded, read, strict=True)), (source, target), interventions)
+        return self._traces(
+            inputs, list(zip(encoded, read, strict=True)), (source, target), interventions
+        )
 
     def _trace_images(
         self, images: Sequence[Any], interventions: tuple[Intervention, ...]
@@ -195,10 +197,9 @@ class HuggingFaceModel:
 
     # -- inputs -----------------------------------------------------------------------------
 
-    def _padded(self, ids: list[list[int]], *, left: bool | None = None) -> Padded:
+    def _padded(self, ids: list[list[int]]) -> Padded:
         pad = self.module.config.pad_token_id
-        left = self.sites == ("decoder",) if left is None else left
-        return Padded.of(ids, pad=0 if pad is None else int(pad), left=left)
+        return Padded.of(ids, pad=0 if pad is None else int(pad))
 
     def _targets(self, sources: list[Tokens], targets: Sequence[str | None]) -> list[Tokens]:
         """What the decoder reads: the start token, then the target (decoded greedily if not given)."""
@@ -256,7 +257,9 @@ def find_layout(module: PreTrainedModel) -> Layout:
             # Lists without attention in them (a head's norms, say) are passed over.
             if not any("attention" in type(m).__name__.lower() for m in layer.modules()):
                 break
-            site = ("decoder" if id(layer) in inside_decoder else "encoder") if two_stacks else single
+            site = (
+                ("decoder" if id(layer) in inside_decoder else "encoder") if two_stacks else single
+            )
             layers[id(layer)] = (site, index)
             members |= {id(m): (site, index) for m in layer.modules()}
     if not layers:

@@ -147,7 +147,9 @@ class AttentionRecord:
 
     def _checked(self, head: int) -> int:
         if not 0 <= head < self.n_heads:
-            raise NotInTraceError(f"There is no head {head}; heads run from 0 to {self.n_heads - 1}.")
+            raise NotInTraceError(
+                f"There is no head {head}; heads run from 0 to {self.n_heads - 1}."
+            )
         return head
 
     def _shared(self, head: int, of: Tensor) -> int:

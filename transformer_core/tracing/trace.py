@@ -199,7 +199,9 @@ class Trace:
         """
         record = self.record(site, layer=layer)
         if self.details.out_proj is None or record.z is None:
-            raise NotInTraceError("A saved trace keeps no weights; trace the text again with a model.")
+            raise NotInTraceError(
+                "A saved trace keeps no weights; trace the text again with a model."
+            )
         w_o = self._layer(self._at(self.details.out_proj, site), layer)
         per_head = w_o.reshape(record.n_heads, record.z.shape[-1], w_o.shape[-1])
         return torch.einsum("hpd,hdm->hpm", record.z.float(), per_head.float())
@@ -291,7 +293,8 @@ class Trace:
             source=source,
             target=target,
             attention={
-                site: tuple(_imported(layer) for layer in layers) for site, layers in patterns.items()
+                site: tuple(_imported(layer) for layer in layers)
+                for site, layers in patterns.items()
             },
         )
         for site, layers in patterns.items():
