@@ -24,13 +24,13 @@ class TraceableModel(Protocol):
     card: "ModelCard"
 
     @property
-    def sites(self) -> tuple[str, ...]: ...  # noqa: D102
+    def sites(self) -> tuple[str, ...]: ...
 
     @property
-    def n_ctx(self) -> int | None: ...  # noqa: D102
+    def n_ctx(self) -> int | None: ...
 
     @property
-    def tokenizer(self) -> Tokenizer: ...  # noqa: D102
+    def tokenizer(self) -> Tokenizer: ...
 
     def n_layers(self, site: str) -> int:
         """Layers with attention at a site."""

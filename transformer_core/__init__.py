@@ -1,0 +1,33 @@
+"""Open up real Transformer models: trace a text, look at any attention pattern, export it.
+
+Names are loaded when they are first used, so importing the package costs nothing and the app can
+paint before torch is there.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformer_core.models.catalogue import ModelCard, models
+    from transformer_core.models.loading import load
+    from transformer_core.tracing.trace import Trace
+
+_HOMES = {
+    "ModelCard": "transformer_core.models.catalogue",
+    "models": "transformer_core.models.catalogue",
+    "load": "transformer_core.models.loading",
+    "Trace": "transformer_core.tracing.trace",
+}
+_MODULES = ("functional", "errors", "analysis", "figures")
+
+__all__ = ["ModelCard", "Trace", "load", "models"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"transformer_core.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'transformer_core' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # so that the submodule of the same name does not take its place
+    return value

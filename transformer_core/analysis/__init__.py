@@ -1,0 +1,1 @@
+"""Trace → tensors: what can be said about patterns, without drawing them."""

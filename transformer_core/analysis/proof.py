@@ -1,0 +1,54 @@
+"""Checks that a picture's numbers are the model's, made when the picture is made."""
+
+from dataclasses import dataclass
+
+import torch
+
+from transformer_core.tracing.trace import Trace
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: What must hold, such as ``rows sum to 1``.
+        difference: Largest absolute difference from it.
+        is_ok: Whether that is small enough.
+    """
+
+    name: str
+    difference: float
+    is_ok: bool
+
+
+def prove(trace: Trace, site: str, *, layer: int, head: int, with_output: bool) -> list[Check]:
+    """Check one head's pattern.
+
+    Args:
+        with_output: Also compare pattern · v with the module's own output (one more forward pass).
+    """
+    record = trace.light(site, layer)
+    pattern = record.pattern(head)
+    checks = [_check("rows sum to 1", float((pattern.sum(-1) - 1).abs().max()))]
+    visible = record.visible(head)
+    if visible is not None:
+        masked = pattern[~visible]
+        largest = float(masked.max()) if masked.numel() else 0.0
+        checks.append(Check("masked cells are 0", largest, largest == 0.0))
+    if with_output and trace.has_details:
+        full = trace.record(site, layer=layer)
+        if full.z is not None:
+            rebuilt = full.pattern(head) @ full.values(head)
+            scale = max(1.0, float(full.z[head].abs().max()))
+            difference = float((rebuilt - full.z[head]).abs().max()) / scale
+            checks.append(_check("pattern · v = the module's output", difference))
+    return checks
+
+
+def _check(name: str, difference: float) -> Check:
+    return Check(
+        name, difference, bool(torch.isfinite(torch.tensor(difference))) and difference <= TOLERANCE
+    )

@@ -1,0 +1,103 @@
+"""The commands: ``python -m transformer_core VERB``. Results on stdout, progress on stderr."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from transformer_core.errors import InputError, TransformerCoreError
+
+SUFFIXES = (".json", ".npz", ".html")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 2 and one line on stderr for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m transformer_core", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    listing = verbs.add_parser("models", help="list the models that are known by name")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(run=_models)
+    _add_attend(verbs)
+    args = parser.parse_args(argv)
+    try:
+        result: int = args.run(args)
+    except TransformerCoreError as error:
+        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        return 2
+    return result
+
+
+def _add_attend(verbs: Any) -> None:
+    attend = verbs.add_parser("attend", help="the attention patterns of a text")
+    attend.add_argument("model", help="catalogue id, local folder or hub id")
+    attend.add_argument("text")
+    attend.add_argument("--target", help="what the decoder reads (default: decoded greedily)")
+    attend.add_argument("--site", help="encoder, decoder or cross (default: the model's first)")
+    attend.add_argument("--layer", type=int, help="counted from 0 (default: all)")
+    attend.add_argument("--head", type=int, help="counted from 0 (default: all)")
+    attend.add_argument("--out", type=Path, help=f"a file: {', '.join(SUFFIXES)}")
+    attend.set_defaults(run=_attend)
+
+
+def _models(args: argparse.Namespace) -> int:
+    from transformer_core.models.catalogue import models
+
+    cards = models()
+    if args.json:
+        sys.stdout.write(json.dumps([asdict(card) for card in cards], ensure_ascii=False) + "\n")
+        return 0
+    for card in cards:
+        state = "available" if card.is_available else f"get it: {card.how_to_get}"
+        sys.stdout.write(f"{card.id:32} {card.family:16} {card.task:24} {state}\n")
+    return 0
+
+
+def _attend(args: argparse.Namespace) -> int:
+    if args.out is not None and args.out.suffix not in SUFFIXES:
+        raise InputError(f"{args.out}: the file must end in {', '.join(SUFFIXES)}.")
+    from transformer_core.models.loading import load
+
+    trace = load(args.model, progress=_report).trace(args.text, args.target)
+    site = args.site or trace.sites[0]
+    if args.out is not None and args.out.suffix == ".npz":
+        trace.save(args.out)
+        return 0
+    if args.out is not None and args.out.suffix == ".html":
+        args.out.write_text(_html(trace, site, args), encoding="utf-8")
+        return 0
+    layers = range(trace.n_layers(site)) if args.layer is None else [args.layer]
+    patterns = [trace.pattern(site, layer=i, head=args.head).tolist() for i in layers]
+    result = json.dumps(
+        {
+            "model": trace.model_id,
+            "tokens": trace.tokens,
+            "target_tokens": trace.target_tokens,
+            "site": site,
+            "layer": args.layer,
+            "head": args.head,
+            "pattern": patterns if args.layer is None else patterns[0],
+        },
+        ensure_ascii=False,
+    )
+    if args.out is None:
+        sys.stdout.write(result + "\n")
+    else:
+        args.out.write_text(result, encoding="utf-8")
+    return 0
+
+
+def _html(trace: Any, site: str, args: argparse.Namespace) -> str:
+    from transformer_core.figures.html import to_html
+    from transformer_core.figures.views import Place, all_heads, heat_map
+
+    if args.layer is None or args.head is None:
+        return to_html(all_heads(trace, site))
+    return to_html(heat_map(trace, Place(site, args.layer, args.head)))
+
+
+def _report(message: str, share: float) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{message} {share:4.0%} " + ("\n" if share >= 1 else ""))
