@@ -1,0 +1,148 @@
+"""Loading a model by its catalogue id, its folder, or its id on the hub."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transformer_core.errors import ModelUnavailableError
+from transformer_core.models import catalogue, hub
+from transformer_core.models.cache import Progress, ignore_progress, make_once
+from transformer_core.models.catalogue import ModelCard
+from transformer_core.models.packages import MINILM, SMOLLM2, SMOLLM2_FILE
+
+if TYPE_CHECKING:
+    from transformer_core.tracing.model import TraceableModel
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def load(
+    id_or_path: str | Path,
+    *,
+    progress: Progress | None = None,
+    allow_download: bool = True,
+) -> TraceableModel:
+    """Load a model, ready to be traced.
+
+    Args:
+        id_or_path: An id of the catalogue (``minilm``), a folder as ``save_pretrained`` writes it,
+            a ``.gguf`` file, or an id of the Hugging Face hub (``owner/name``). What the catalogue
+            knows comes first, then what is on this machine.
+        progress: Told what is being done and which share of it is done; may raise StoppedError.
+        allow_download: Whether a model that is not on this machine may be fetched from the hub;
+            :func:`hub.hub_size` says beforehand how much that is.
+
+    Raises:
+        ModelUnavailableError: If it cannot be loaded: which, why, and what to do.
+        ArchitectureError: If its attention cannot be captured.
+        StoppedError: If ``progress`` stopped it.
+    """
+    report = progress or ignore_progress
+    name = str(id_or_path)
+    card = catalogue.find_card(name)
+    if card is not None:
+        return _load_card(card, report, allow_download=allow_download)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _load_local(path, report)
+    if path.is_file():
+        return _load_file(path, report)
+    if _looks_like_a_path(name):
+        raise ModelUnavailableError(f"There is no folder {name}.")
+    if not _HUB_ID.fullmatch(name):
+        raise ModelUnavailableError(
+            f"{name!r} is neither in the catalogue ({_known()}), nor a folder on this machine, nor "
+            "an id of the Hugging Face hub (owner/name)."
+        )
+    folder = _hub_folder(name, report, allow_download=allow_download)
+    return _load_folder(folder, None, report, model_id=name, origin="hub")
+
+
+def _load_card(card: ModelCard, report: Progress, *, allow_download: bool) -> TraceableModel:
+    if card.id == "minilm":
+        return _load_folder(MINILM.checked_folder(progress=report), card, report)
+    if card.id == "smollm2":
+        source = SMOLLM2.checked_folder(progress=report) / SMOLLM2_FILE
+        return _load_folder(_converted(source, report), card, report)
+    if card.origin == "shipped":
+        if not card.is_available:
+            raise ModelUnavailableError(
+                f"{card.id} is not in {catalogue.SHIPPED / card.id}. Get it: {card.how_to_get}"
+            )
+        return _load_folder(catalogue.SHIPPED / card.id, card, report)
+    folder = _hub_folder(card.hub_id or card.id, report, allow_download=allow_download)
+    size = sum(path.stat().st_size for path in hub.weight_files(folder))
+    available = replace(card, is_available=True, how_to_get="", size_bytes=size)
+    return _load_folder(folder, replace(available, revision=folder.name[:12]), report)
+
+
+def _load_local(path: Path, report: Progress) -> TraceableModel:
+    files = sorted(path.glob("*.gguf"))
+    if len(files) == 1 and not (path / "config.json").exists():
+        return _load_file(files[0], report)
+    return _load_folder(path, None, report, model_id=str(path))
+
+
+def _load_file(path: Path, report: Progress) -> TraceableModel:
+    if path.suffix != ".gguf":
+        raise ModelUnavailableError(
+            f"{path} is a file. Give the folder that holds config.json and model.safetensors, or a "
+            ".gguf file."
+        )
+    return _load_folder(_converted(path, report), None, report, model_id=str(path))
+
+
+def _converted(source: Path, report: Progress) -> Path:
+    """The cached conversion of a GGUF file, made if need be."""
+    from transformer_core.models import gguf
+
+    stat = source.stat()
+    mark = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-v{gguf.VERSION}"
+    return make_once(
+        f"{source.stem}-{mark}",
+        lambda folder: gguf.convert(source, folder, progress=report),
+        progress=report,
+    )
+
+
+def _load_folder(
+    folder: Path,
+    card: ModelCard | None,
+    report: Progress,
+    *,
+    model_id: str = "",
+    origin: str = "folder",
+) -> TraceableModel:
+    # Imported here: torch and transformers take seconds, and errors above need neither.
+    from transformer_core.models import folders
+
+    card = card or folders.card_of(folder, model_id=model_id, origin=origin)
+    model = folders.load_folder(folder, card, progress=report)
+    if card.parameters is None:
+        n_parameters = sum(parameter.numel() for parameter in model.module.parameters())
+        model.card = replace(card, parameters=n_parameters)
+    return model
+
+
+def _hub_folder(hub_id: str, report: Progress, *, allow_download: bool) -> Path:
+    folder = hub.cached_folder(hub_id)
+    if folder is not None:
+        return folder
+    if not allow_download:
+        raise ModelUnavailableError(
+            f"{hub_id} is not on this machine (known here: {_known()}). It has to be fetched from "
+            "the Hugging Face hub first."
+        )
+    return hub.download(hub_id, progress=report)
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name
+
+
+def _known() -> str:
+    return ", ".join(card.id for card in catalogue.models() if card.is_available)
