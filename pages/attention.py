@@ -15,9 +15,8 @@ ONE_HEAD = {
     "Heat map": views.heat_map,
     "Links": views.links,
     "Query·key": views.query_key,
-    "By the numbers": views.by_the_numbers,
 }
-ALL_HEADS = {"All heads": views.all_heads, "Head cards": views.head_cards}
+ALL_HEADS = {"All heads": views.all_heads}
 EXPLANATION = r"""
 Each row is one **query**: a token that reads. Each cell says how much of what it takes in comes from
 one **key**, a token that is read. A row is a softmax and sums to 1:

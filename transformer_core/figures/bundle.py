@@ -32,6 +32,10 @@ MODULES = (
     "view.js",
     "heatmap.js",
     "grid.js",
+    "links_picture.js",
+    "links.js",
+    "dims_picture.js",
+    "dims.js",
     "views.js",
     "mount.js",
 )

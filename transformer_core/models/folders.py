@@ -20,6 +20,9 @@ from transformer_core.tokenization.huggingface import HuggingFaceTokenizer
 from transformer_core.tracing.capture import ATTENTION_NAME
 from transformer_core.tracing.huggingface import HuggingFaceModel
 
+# Bars of its own would stand between a command's one line of error and its reader.
+transformers.utils.logging.disable_progress_bar()
+
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "*.pt", "*.pth", "*.ckpt")
 _UNLIMITED = 10**6
 _NO_POSITION_LIMIT = {"t5", "mt5", "umt5", "longt5", "bloom", "switch_transformers"}

@@ -46,3 +46,15 @@ export function cellText(matrix, row, column) {
   if (matrix.isMasked(row, column)) return "masked, 0";
   return approximate(matrix.value(row, column), matrix.isExactAt(row, column));
 }
+
+/** The products of one dot product, dimension by dimension. */
+export function fillDimensions(container, picture, caption) {
+  const body = element("tbody");
+  for (const { dimension, q, k, value } of picture.bars) {
+    const cells = [q, k, value].map((number) => element("td", {}, approximate(number, true)));
+    body.append(element("tr", {}, element("th", { scope: "row" }, String(dimension)), ...cells));
+  }
+  const names = ["dimension", "q", "k", "q × k"].map((name) => element("th", { scope: "col" }, name));
+  const head = element("thead", {}, element("tr", {}, ...names));
+  container.replaceChildren(element("table", {}, element("caption", {}, caption), head, body));
+}

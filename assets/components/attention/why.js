@@ -8,8 +8,9 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** A card that explains the picked cell. */
 export class WhyCard {
-  constructor(card) {
+  constructor(card, { hasProducts = true } = {}) {
     this.card = card;
+    this.hasProducts = hasProducts;
     this.isOpen = false;
   }
 
@@ -45,7 +46,7 @@ export class WhyCard {
     const isMasked = matrix.isMasked(row, column);
     for (const step of steps(evidence, row, column, isMasked)) table.append(...barRow(step, evidence));
     const nodes = [subtitle, table, this.proof(evidence, matrix, row, column, isMasked)];
-    nodes.push(this.disclosure(evidence));
+    if (this.hasProducts) nodes.push(this.disclosure(evidence));
     if (this.isOpen) nodes.push(productBars(evidence, row, column));
     return nodes;
   }
