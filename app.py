@@ -6,7 +6,7 @@ from pages.components.navigation import PAGES
 
 st.navigation(
     {
-        group: [st.Page(p.path, title=p.title, icon=p.icon, default=p.is_default) for p in pages]
+        group: [st.Page(p.path, title=p.title, default=p.is_default) for p in pages]
         for group, pages in PAGES.items()
     }
 ).run()

@@ -21,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(run=_models)
     _add_attend(verbs)
+    painting = verbs.add_parser("first-paint", help="make again what the app shows while it loads")
+    painting.set_defaults(run=_first_paint)
     args = parser.parse_args(argv)
     try:
         result: int = args.run(args)
@@ -40,6 +42,15 @@ def _add_attend(verbs: Any) -> None:
     attend.add_argument("--head", type=int, help="counted from 0 (default: all)")
     attend.add_argument("--out", type=Path, help=f"a file: {', '.join(SUFFIXES)}")
     attend.set_defaults(run=_attend)
+
+
+def _first_paint(_: argparse.Namespace) -> int:
+    from transformer_core.figures import first_paint
+    from transformer_core.models.loading import load
+
+    first_paint.save(load(first_paint.MODEL, progress=_report))
+    sys.stdout.write(f"{first_paint.FILE}\n")
+    return 0
 
 
 def _models(args: argparse.Namespace) -> int:

@@ -1,8 +1,9 @@
-"""Models and traces, shared by all sessions and read-only."""
+"""Models and traces, shared by all sessions and read-only; models load behind the first paint."""
 
 from __future__ import annotations
 
 import gc
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,10 +12,15 @@ if TYPE_CHECKING:
     from transformer_core.tracing.model import TraceableModel
     from transformer_core.tracing.trace import Trace
 
+_loader = ThreadPoolExecutor(1, thread_name_prefix="model-loader")
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the model …")
-def model_of(model_id: str) -> TraceableModel:
-    """Load a model once for everybody; nothing is fetched from a network."""
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _loading(model_id: str) -> Future[TraceableModel]:
+    return _loader.submit(_load, model_id)
+
+
+def _load(model_id: str) -> TraceableModel:
     import torch
 
     from transformer_core.models.loading import load
@@ -25,6 +31,23 @@ def model_of(model_id: str) -> TraceableModel:
     gc.collect()
     gc.freeze()
     return model
+
+
+def is_loaded(model_id: str) -> bool:
+    """Whether a model is there; begins to load it if not."""
+    return _loading(model_id).done()
+
+
+def model_of(model_id: str) -> TraceableModel:
+    """A model, loaded once for everybody; nothing is fetched from a network.
+
+    Raises:
+        ModelUnavailableError: If it cannot be loaded; the next call tries again.
+    """
+    future = _loading(model_id)
+    if future.done() and future.exception() is not None:
+        _loading.clear(model_id)
+    return future.result()
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

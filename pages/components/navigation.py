@@ -2,8 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
+
+
+# A Material icon as favicon would be fetched from another host.
+ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.png"
 
 
 @dataclass(frozen=True)
@@ -12,19 +17,14 @@ class PageEntry:
 
     path: str
     title: str
-    icon: str
     is_default: bool = False
 
 
-PAGES = {
-    "Look inside": [
-        PageEntry("pages/attention.py", "Attention", ":material/grid_on:", is_default=True)
-    ]
-}
+PAGES = {"Look inside": [PageEntry("pages/attention.py", "Attention", is_default=True)]}
 
 
 def set_up(title: str) -> None:
     """Set a page up; may be called any number of times."""
     # Spinning OpenMP threads starve each other on a busy machine; torch reads this when loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    st.set_page_config(page_title=f"{title} · Transformer Workbench", layout="wide")
+    st.set_page_config(f"{title} · Transformer Workbench", page_icon=str(ICON), layout="wide")

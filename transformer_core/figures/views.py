@@ -34,6 +34,9 @@ MAX_EXACT = 1024
 MAX_PROVEN = 512
 """Up to this many tokens pattern · v is compared with the module's output unasked."""
 
+MAX_BESIDE = 64
+"""Up to this many tokens all heads are drawn beside the map, too."""
+
 ROLE_NOTE = (
     "Roles are measured on this text alone: mean weight of the role's key, against the same weights "
     "shuffled among the keys that each query may see."
@@ -62,8 +65,14 @@ class Reading:
         return not (self.words or self.hide_special)
 
 
-def heat_map(trace: Trace, place: Place, reading: Reading = Reading()) -> Payload:  # noqa: B008
-    """Where does each token look? One head as a map, with all heads beside it.
+def heat_map(
+    trace: Trace,
+    place: Place,
+    reading: Reading = Reading(),  # noqa: B008
+    *,
+    with_overview: bool = False,
+) -> Payload:
+    """Where does each token look? One head as a map, on request with all heads beside it.
 
     Raises:
         NotInTraceError: If the model has no such site, layer or head.
@@ -73,8 +82,13 @@ def heat_map(trace: Trace, place: Place, reading: Reading = Reading()) -> Payloa
         return _pooled(trace, place)
     pattern, picture = _read(trace, place, reading, "Where does each token look?")
     selected = _strongest(pattern, picture)
-    evidence = _evidence(trace, place) if reading.is_plain else None
-    return heatmap_payload(picture, pattern, evidence=evidence, selected=selected)
+    return heatmap_payload(
+        picture,
+        pattern,
+        evidence=_evidence(trace, place) if reading.is_plain else None,
+        selected=selected,
+        overview=_beside(trace, place) if with_overview else None,
+    )
 
 
 def links(trace: Trace, place: Place, reading: Reading = Reading()) -> Payload:  # noqa: B008
@@ -223,6 +237,14 @@ def _overview(trace: Trace, site: str) -> tuple[NDArray[np.float32], list[list[H
         maps.append(np.stack([pooled_pattern(record, h, size=32)[0].numpy() for h in heads]))
         notes.append([HeadNote(**vars(head_facts(record, h, is_self=is_self))) for h in heads])
     return np.stack(maps), notes
+
+
+def _beside(trace: Trace, place: Place) -> Payload | None:
+    """All heads beside the map, where they are made quickly."""
+    record = trace.light(place.site, place.layer)
+    if max(record.n_query, record.n_key) > MAX_BESIDE:
+        return None
+    return all_heads(trace, place.site, selected=(place.layer, place.head))
 
 
 def _pooled(trace: Trace, place: Place) -> Payload:

@@ -1,0 +1,70 @@
+"""The Attention page: what it says to odd input, and that it keeps what was typed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pages.components import cache
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "attention.py"
+
+
+@pytest.fixture
+def page() -> Iterator[AppTest]:
+    st.cache_resource.clear()
+    cache.model_of("minilm")
+    yield AppTest.from_file(str(PAGE), default_timeout=30)
+    st.cache_resource.clear()
+
+
+def test_the_first_sentence_is_traced(page: AppTest) -> None:
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert page.selectbox(key="layer").value == 3
+    assert page.selectbox(key="head").value == 1
+
+
+@pytest.mark.parametrize("text", ["", "   ", "word " * 10_000], ids=["empty", "spaces", "long"])
+def test_a_text_that_cannot_be_traced_is_explained_and_kept(page: AppTest, text: str) -> None:
+    page.run()
+    page.text_input(key="text").set_value(text).run()
+    assert not page.exception
+    assert len(page.error) == 1
+    assert page.text_input(key="text").value == text
+
+
+@pytest.mark.parametrize("text", ["a", "nul \x00 here", "שלום hello مرحبا", "😀👩‍👩‍👧", "日本語"])
+def test_odd_texts_are_traced(page: AppTest, text: str) -> None:
+    page.run()
+    page.text_input(key="text").set_value(text).run()
+    assert not page.exception
+    assert not page.error
+
+
+def test_every_view_opens_without_an_error(page: AppTest) -> None:
+    page.run()
+    for view in ("All heads", "Links", "Query·key", "Heat map"):
+        page.session_state["view"] = view
+        page.run()
+        assert not page.exception, view
+        assert not page.error, view
+
+
+def test_an_unknown_model_in_the_address_is_named(page: AppTest) -> None:
+    page.query_params["model"] = "no-such-model"
+    page.run()
+    assert not page.exception
+    assert "no-such-model" in page.warning[0].value
+
+
+@pytest.mark.parametrize("value", ["99", "-1", "x"])
+def test_a_layer_out_of_range_in_the_address_is_named(page: AppTest, value: str) -> None:
+    page.query_params["layer"] = value
+    page.run()
+    assert not page.exception
+    assert "from 0 to 5" in page.warning[0].value
+    assert page.selectbox(key="layer").value == 0
