@@ -4,28 +4,23 @@ import streamlit as st
 
 from pages.components.attention_view import attention_view
 from pages.components.cache import is_loaded, trace_of
-from pages.components.export import export_menu
+from pages.components.export import NOTE, files_of
+from pages.components.footer import footer
 from pages.components.navigation import set_up
+from pages.components.views import VIEWS
+from pages.components.views.view import Situation, View
 from transformer_core.errors import TransformerCoreError
 from transformer_core.figures import first_paint, views
 from transformer_core.models.catalogue import models
 
 DEFAULTS = {
     "model": first_paint.MODEL,
+    "text": first_paint.TEXT,
     "view": "Heat map",
     "layer": first_paint.LAYER,
     "head": first_paint.HEAD,
 }
-VIEWS = ("Heat map", "All heads", "Links", "Query·key")
-MERGING = ("Heat map", "Links")
-EXPLANATION = r"""
-Each row is one **query**: a token that reads. Each cell says how much of what it takes in comes from
-one **key**, a token that is read. A row is a softmax and sums to 1:
-$\mathrm{softmax}(q k^\top / \sqrt{d_\mathrm{head}})$
-([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762), equation 1). A high weight says where a head
-looks, not what the model needs. Many heads rest on `[CLS]`, `[SEP]` or the first token when they have
-nothing to do: an attention sink.
-"""
+SITES = {"encoder": "Encoder", "decoder": "Decoder", "cross": "Cross"}
 
 set_up("Attention")
 available = {card.id: card for card in models() if card.is_available and card.reads == "text"}
@@ -42,14 +37,17 @@ if st.session_state["model"] not in available:
 if st.session_state["view"] not in VIEWS:
     st.session_state["view"] = DEFAULTS["view"]
 
-left, middle = st.columns([1, 3], vertical_alignment="bottom")
+left, middle = st.columns([1, 3])
 model_id = left.selectbox(
     "Model",
     list(available),
     key="model",
+    label_visibility="collapsed",
     format_func=lambda i: f"{available[i].name} · {available[i].family}",
 )
-text = middle.text_input("Text", first_paint.TEXT, key="text", help="Enter traces it.")
+text = middle.text_input(
+    "Text", key="text", label_visibility="collapsed", placeholder="Type a sentence; Enter traces it"
+)
 
 
 def bounded(name: str, n: int) -> None:
@@ -61,53 +59,61 @@ def bounded(name: str, n: int) -> None:
     st.session_state[name] = int(value)
 
 
-def open_head() -> None:
-    """Open the head that was clicked."""
-    opened = st.session_state["picture"]["head"]
-    if opened is not None:
-        st.session_state.update(layer=opened[0], head=opened[1], view="Heat map")
+def controls(view: View) -> Situation:
+    """The row of controls: which head, and how tokens are read."""
+    with st.container(horizontal=True, vertical_alignment="center", key="controls"):
+        site = trace.sites[0]
+        if len(trace.sites) > 1:
+            site = st.segmented_control(
+                "Site", trace.sites, key="site", format_func=SITES.get, default=site,
+                required=True, label_visibility="collapsed",
+            )  # fmt: skip
+        bounded("layer", trace.n_layers(site))
+        bounded("head", trace.n_heads(site))
+        for name, n in (("layer", trace.n_layers(site)), ("head", trace.n_heads(site))):
+            if name in view.controls:
+                st.selectbox(
+                    name.title(), range(n), key=name, width=116, label_visibility="collapsed",
+                    format_func=f"{name.title()} {{}}".format,
+                )  # fmt: skip
+        words = "words" in view.controls and st.toggle("Words", help="Merge sub-words to words.")
+        hidden = "special" in view.controls and st.toggle(
+            "Hide special tokens", help="The rest of each row is renormalised, and it says so."
+        )
+        st.space("stretch")
+        st.caption(f"{len(trace.tokens)} tokens", width="content")
+    place = views.Place(site, st.session_state["layer"], st.session_state["head"])
+    return Situation(model_id, text, trace, place, views.Reading(words, hidden))
 
 
 @st.fragment
 def picture() -> None:
     """Controls, the picture, and what belongs to it."""
-    view = st.segmented_control("View", VIEWS, key="view", required=True)
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    site = row.selectbox("Site", trace.sites, width=140) if len(trace.sites) > 1 else trace.sites[0]
-    bounded("layer", trace.n_layers(site))
-    bounded("head", trace.n_heads(site))
-    layer = row.selectbox("Layer", range(trace.n_layers(site)), key="layer", width=110)
-    head = row.selectbox("Head", range(trace.n_heads(site)), key="head", width=110)
-    words = row.toggle("Words", disabled=view not in MERGING)
-    hidden = row.toggle("Hide special tokens", disabled=view not in MERGING)
-    place, reading = views.Place(site, layer, head), views.Reading(words, hidden)
+    name = st.segmented_control(
+        "View", list(VIEWS), key="view", required=True, label_visibility="collapsed"
+    )
+    view = VIEWS[name]
+    now = controls(view)
     try:
-        attention_view(payload(view, place, reading), key="picture", on_head=open_head)
+        view.show(now)
+        code = view.code(now)
     except TransformerCoreError as error:
         st.error(str(error))
         return
-    st.query_params.update(model=model_id, view=view, layer=str(layer), head=str(head))
-    with row:
-        export_menu(trace, place, reading)
-    with st.expander("Explain"):
-        st.markdown(EXPLANATION)
-    with st.expander("Code"):
-        st.code(
-            "import transformer_core as tc\n"
-            f"trace = tc.load({model_id!r}).trace({text!r})\n"
-            f"trace.pattern({site!r}, layer={layer}, head={head})"
-        )
-
-
-def payload(view: str, place: views.Place, reading: views.Reading) -> views.Payload:
-    """What the chosen view draws."""
-    if view == "All heads":
-        return views.all_heads(trace, place.site, selected=(place.layer, place.head))
-    if view == "Links":
-        return views.links(trace, place, reading)
-    if view == "Query·key":
-        return views.query_key(trace, place)
-    return views.heat_map(trace, place, reading, with_overview=True)
+    place = now.place
+    link = {
+        "model": model_id, "view": name, "layer": str(place.layer), "head": str(place.head)
+    }  # fmt: skip
+    st.query_params.update(link)
+    footer(
+        key="attention",
+        explanation=view.explanation,
+        code=code,
+        files=files_of(view, now),
+        link=link,
+        text=text,
+        export_note=NOTE,
+    )
 
 
 @st.fragment(run_every=0.5)

@@ -1,4 +1,4 @@
-"""Downloads of a head's numbers and picture."""
+"""One head's numbers and picture as files."""
 
 from __future__ import annotations
 
@@ -6,34 +6,29 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
-from transformer_core.figures import export, views
+from transformer_core.figures import export, html
 
 if TYPE_CHECKING:
+    from pages.components.footer import Files
+    from pages.components.views.view import Situation, View
     from transformer_core.tracing.trace import Trace
 
+NOTE = "PNG: the button on the picture. Numbers are the model's, unmerged and whole."
 
-def export_menu(trace: Trace, place: views.Place, reading: views.Reading) -> None:
-    """Offer one head as files; each is made when it is asked for."""
+
+def files_of(view: View, now: Situation) -> Files:
+    """What can be saved of a view; each file is made when it is asked for."""
+    trace, place, picture = now.trace, now.place, view.payload
     name = f"{trace.model_name}-{place.site}-L{place.layer}-H{place.head}"
-    with st.popover("Export"):
-        st.caption("PNG: the button on the picture. Numbers are the model's, unmerged and whole.")
-        st.download_button(
-            "HTML (self-contained)",
-            lambda: export.to_html_page(trace, place, reading),
-            f"{name}.html",
-            on_click="ignore",
-        )
-        st.download_button(
-            "CSV", lambda: export.to_csv(trace, place), f"{name}.csv", on_click="ignore"
-        )
-        st.download_button(
-            "JSON", lambda: export.to_json(trace, place), f"{name}.json", on_click="ignore"
-        )
-        st.download_button(
-            "NPZ (whole trace)", lambda: _npz(trace), f"{trace.model_name}.npz", on_click="ignore"
-        )
+    files: dict[str, tuple[str, object]] = {}
+    if picture is not None:
+        files["HTML (self-contained)"] = (f"{name}.html", lambda: html.to_html(picture(now)))
+    files |= {
+        "CSV": (f"{name}.csv", lambda: export.to_csv(trace, place)),
+        "JSON": (f"{name}.json", lambda: export.to_json(trace, place)),
+        "NPZ (whole trace)": (f"{trace.model_name}.npz", lambda: _npz(trace)),
+    }
+    return files  # type: ignore[return-value]
 
 
 def _npz(trace: Trace) -> bytes:

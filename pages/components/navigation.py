@@ -2,13 +2,14 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
 
-
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
 # A Material icon as favicon would be fetched from another host.
-ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.png"
+ICON = ASSETS / "icon.png"
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,9 @@ def set_up(title: str) -> None:
     # Spinning OpenMP threads starve each other on a busy machine; torch reads this when loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     st.set_page_config(f"{title} · Transformer Workbench", page_icon=str(ICON), layout="wide")
+    st.html(f"<style>{_styles()}</style>")
+
+
+@cache
+def _styles() -> str:
+    return (ASSETS / "styles" / "app.css").read_text(encoding="utf-8")

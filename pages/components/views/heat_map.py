@@ -1,0 +1,45 @@
+"""Heat map: where does each token look?"""
+
+from pages.components.views.view import Situation, View, canvas
+from transformer_core.figures import views
+from transformer_core.figures.payload import Payload
+
+EXPLANATION = r"""
+Each row is one **query**: a token that reads. Each cell says how much of what it takes in comes from
+one **key**, a token that is read. A row is a softmax over the keys, so it sums to 1:
+$\mathrm{pattern} = \mathrm{softmax}(q k^\top / \sqrt{d_\mathrm{head}})$
+([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762), equation 1).
+
+A high weight says where a head looks, not what the model needs: *Attention or cause?* compares the
+two. Many heads rest on `[CLS]`, `[SEP]` or the first token when they have nothing to do, an
+attention sink ([Xiao et al. 2023](https://arxiv.org/abs/2309.17453)).
+"""
+
+
+def payload(now: Situation) -> Payload:
+    """One head as a map, all heads beside it."""
+    return views.heat_map(now.trace, now.place, now.reading, with_overview=True)
+
+
+def code(now: Situation) -> str:
+    """The pattern, and the same picture as a page of its own."""
+    return (
+        (
+            f"{now.opening}"
+            f"pattern = trace.pattern({now.where})  # [query_pos key_pos]\n\n"
+            "from transformer_core.figures import html, views\n\n"
+            f"page = html.to_html(views.heat_map(trace, {now.place!r}, {now.reading!r}))\n"
+        )
+        .replace("Place(", "views.Place(")
+        .replace("Reading(", "views.Reading(")
+    )
+
+
+VIEW = View(
+    "Heat map",
+    canvas(payload),
+    EXPLANATION,
+    code,
+    payload=payload,
+    controls=frozenset({"layer", "head", "words", "special"}),
+)

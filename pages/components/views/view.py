@@ -1,0 +1,86 @@
+"""What a view of the Attention page is, and what it gets to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.components.attention_view import attention_view
+from transformer_core.figures.views import Place, Reading
+
+if TYPE_CHECKING:
+    from transformer_core.figures.payload import Payload
+    from transformer_core.tracing.trace import Trace
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is on the page: a trace, the head that is looked at, and how tokens are read.
+
+    Attributes:
+        model_id: What ``tc.load`` takes.
+        text: What was typed.
+        trace: The trace of it.
+        place: Site, layer and head.
+        reading: Words or tokens; what is hidden.
+    """
+
+    model_id: str
+    text: str
+    trace: Trace
+    place: Place
+    reading: Reading
+
+    @property
+    def opening(self) -> str:
+        """The first lines of every piece of code on the page: from model and text to trace."""
+        return (
+            "import transformer_core as tc\n\n"
+            f"model = tc.load({self.model_id!r})\n"
+            f"trace = model.trace({self.text!r})\n"
+        )
+
+    @property
+    def where(self) -> str:
+        """The head as arguments of the trace's methods."""
+        return f"{self.place.site!r}, layer={self.place.layer}, head={self.place.head}"
+
+
+@dataclass(frozen=True)
+class View:
+    """One view: a question, its picture, and what explains it.
+
+    Attributes:
+        name: In the row of views and in the address.
+        show: Draws it.
+        explanation: Markdown: what is seen, the equation, the paper.
+        code: The lines of Python that make this very picture.
+        payload: The picture as the browser's component takes it, for the HTML file; None for charts.
+        controls: The shared controls that it reads, of ``layer head words special sink``.
+    """
+
+    name: str
+    show: Callable[[Situation], None]
+    explanation: str
+    code: Callable[[Situation], str]
+    payload: Callable[[Situation], Payload] | None = None
+    controls: frozenset[str] = frozenset({"layer", "head"})
+
+
+def canvas(payload: Callable[[Situation], Payload]) -> Callable[[Situation], None]:
+    """Show a payload in the browser's component; a click on a head opens its map."""
+
+    def show(now: Situation) -> None:
+        attention_view(payload(now), key="picture", on_head=open_head)
+
+    return show
+
+
+def open_head() -> None:
+    """Open the head that was clicked in the picture."""
+    opened = st.session_state["picture"]["head"]
+    if opened is not None:
+        st.session_state.update(layer=int(opened[0]), head=int(opened[1]), view="Heat map")
