@@ -1,4 +1,4 @@
-"""The attention component inside Streamlit: one call shows a payload and returns what was picked."""
+"""The attention component inside Streamlit: shows a payload, returns what was picked."""
 
 from __future__ import annotations
 

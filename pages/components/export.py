@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from pages.components.views.view import Situation, View
     from transformer_core.tracing.trace import Trace
 
-NOTE = "PNG: the button on the picture. Numbers are the model's, unmerged and whole."
-
 
 def files_of(view: View, now: Situation) -> Files:
     """What can be saved of a view; each file is made when it is asked for."""

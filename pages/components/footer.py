@@ -7,6 +7,9 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+EXPORT_NOTE = (
+    "The picture itself: the buttons in its frame. Numbers are the model's, unmerged and whole."
+)
 Files = Mapping[str, tuple[str, Callable[[], str | bytes]]]
 """By label: the file's name, and what makes its content when it is asked for."""
 
@@ -19,7 +22,6 @@ def footer(
     files: Files,
     link: Mapping[str, str],
     text: str | None = None,
-    export_note: str = "",
 ) -> None:
     """Offer explanation, code, files and a link, one click away each.
 
@@ -35,8 +37,7 @@ def footer(
         with st.popover("Code", icon=":material/code:", type="tertiary"):
             st.code(code, language="python")
         with st.popover("Export", icon=":material/download:", type="tertiary"):
-            if export_note:
-                st.caption(export_note)
+            st.caption(EXPORT_NOTE)
             for label, (name, make) in files.items():
                 st.download_button(
                     label, make, name, on_click="ignore", key=f"{key}-{label}", width="stretch"
