@@ -5,8 +5,8 @@ from transformer_core.figures import views
 from transformer_core.figures.payload import Payload
 
 EXPLANATION = r"""
-Every small map is one head's pattern: layers down, heads across, queries as rows and keys as columns
-in each. Multi-head attention runs them side by side and joins what they read:
+Every small map is one head's pattern: layers down, heads across; in each, queries are rows and keys
+are columns. Multi-head attention runs them side by side and joins what they read:
 $\mathrm{Concat}(\mathrm{head}_1, \dots, \mathrm{head}_h)\,W^O$
 ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762), section 3.2.2). Diagonals read neighbours,
 upright lines rest on one token. A click opens the head.

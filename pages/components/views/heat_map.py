@@ -5,8 +5,8 @@ from transformer_core.figures import views
 from transformer_core.figures.payload import Payload
 
 EXPLANATION = r"""
-Each row is one **query**: a token that reads. Each cell says how much of what it takes in comes from
-one **key**, a token that is read. A row is a softmax over the keys, so it sums to 1:
+Each row is one **query**: a token that reads. Each cell says how much of what it takes in comes
+from one **key**, a token that is read. A row is a softmax over the keys, so it sums to 1:
 $\mathrm{pattern} = \mathrm{softmax}(q k^\top / \sqrt{d_\mathrm{head}})$
 ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762), equation 1).
 

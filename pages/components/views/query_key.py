@@ -6,8 +6,8 @@ from transformer_core.figures.payload import Payload
 
 EXPLANATION = r"""
 A score is a dot product: one product for each component of query and key, added up,
-$s = \frac{1}{\sqrt{d_\mathrm{head}}} \sum_d q_d k_d$. Each bar is one of these products, so the picture
-shows which components make this query look at this key
+$s = \frac{1}{\sqrt{d_\mathrm{head}}} \sum_d q_d k_d$. Each bar is one of these products, so the
+picture shows which components make this query look at this key
 ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762), section 3.2.1).
 """
 

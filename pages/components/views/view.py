@@ -58,7 +58,7 @@ class View:
         show: Draws it.
         explanation: Markdown: what is seen, the equation, the paper.
         code: The lines of Python that make this very picture.
-        payload: The picture as the browser's component takes it, for the HTML file; None for charts.
+        payload: The picture as the component takes it, for the HTML file; None for charts.
         controls: The shared controls that it reads, of ``layer head words special sink``.
     """
 
