@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from transformer_core.config import TransformerConfig
+    from transformer_core.model.transformer import Transformer
     from transformer_core.models.catalogue import ModelCard, models
     from transformer_core.models.loading import load
     from transformer_core.tracing.trace import Trace
@@ -17,10 +19,12 @@ _HOMES = {
     "models": "transformer_core.models.catalogue",
     "load": "transformer_core.models.loading",
     "Trace": "transformer_core.tracing.trace",
+    "Transformer": "transformer_core.model.transformer",
+    "TransformerConfig": "transformer_core.config",
 }
 _MODULES = ("functional", "errors", "analysis", "figures")
 
-__all__ = ["ModelCard", "Trace", "load", "models"]
+__all__ = ["ModelCard", "Trace", "Transformer", "TransformerConfig", "load", "models"]
 
 
 def __getattr__(name: str) -> Any:
