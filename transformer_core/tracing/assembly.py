@@ -1,7 +1,8 @@
 """From the capture of a padded batch to one trace an input."""
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Int
@@ -9,7 +10,11 @@ from torch import Tensor
 
 from transformer_core.tokenization.tokens import Tokens
 from transformer_core.tracing.capture import Capture
-from transformer_core.tracing.interventions import Intervention
+from transformer_core.tracing.interventions import (
+    Intervention,
+    check_interventions,
+    of_item,
+)
 from transformer_core.tracing.records import AttentionRecord, Details
 from transformer_core.tracing.trace import Provenance, Trace
 
@@ -42,6 +47,11 @@ class Padded:
             torch.ones(n_rows, n_columns, dtype=torch.bool),
         )
 
+    @property
+    def is_ragged(self) -> bool:
+        """Whether some row is shorter than another."""
+        return not bool(self.mask.all())
+
     def span(self, item: int) -> slice:
         """Where an item's real positions stand."""
         real = self.mask[item].nonzero().flatten()
@@ -55,9 +65,19 @@ def assemble(
     provenance: Provenance,
     interventions: tuple[Intervention, ...],
 ) -> list[Trace]:
-    """Run a batch and cut it into traces; each can run it again for its details."""
+    """Run a batch and cut it into traces; the first asked for its details runs it again for all."""
     capture, logits = run(False)
     sites = capture.layout.sites
+    check_interventions(
+        interventions,
+        capture.records.keys(),
+        n_items=len(tokens),
+        is_padded=any(p is not None and p.is_ragged for p in padding),
+    )
+    fuller = _Once(run)
+    next_logits = None
+    if logits is not None and logits.dim() == 3 and _is_last_only(logits, padding):
+        logits, next_logits = None, logits[:, -1]
     traces = []
     for item, (source, target) in enumerate(tokens):
         spans = _Spans(
@@ -69,12 +89,38 @@ def assemble(
                 source=source,
                 target=target,
                 attention={site: _records(capture, site, item, spans) for site in sites},
-                recompute=_Details(run, item, spans),
+                recompute=_Details(fuller, item, spans),
                 kept_logits=_logits(logits, item, spans),
-                interventions=interventions,
+                kept_next=None
+                if next_logits is None or spans.source.stop < padding[0].mask.shape[1]
+                else next_logits[item],
+                interventions=of_item(interventions, item),
             )
         )
     return traces
+
+
+def _is_last_only(logits: Tensor, padding: tuple[Padded, Padded | None]) -> bool:
+    """Where logits are large, a light pass of a decoder computes them at the last position only."""
+    return padding[1] is None and logits.shape[1] < padding[0].mask.shape[1]
+
+
+@dataclass
+class _Once:
+    """The fuller forward pass of a batch, made when its first trace asks, for all of its traces.
+
+    Their details are views of the same tensors, so keeping the result costs nothing more.
+    """
+
+    run: Run
+    _result: tuple[Capture, Tensor | None] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self) -> tuple[Capture, Tensor | None]:
+        with self._lock:
+            if self._result is None:
+                self._result = self.run(True)
+            return self._result
 
 
 @dataclass(frozen=True)
@@ -95,12 +141,12 @@ class _Spans:
 class _Details:
     """Runs the fuller forward pass for one item of a batch."""
 
-    run: Run
+    fuller: _Once
     item: int
     spans: _Spans
 
     def __call__(self) -> Details:
-        capture, logits = self.run(True)
+        capture, logits = self.fuller()
         sites = capture.layout.sites
         stacks = [site for site in sites if site != "cross"]
         return Details(

@@ -19,9 +19,11 @@ from transformers.masking_utils import sdpa_mask
 
 from transformer_core.errors import ArchitectureError
 from transformer_core.tracing.interventions import (
+    Change,
     Intervention,
     concerns,
     imposed,
+    of_item,
     zeroed_positions,
 )
 from transformer_core.tracing.records import AttentionRecord
@@ -69,6 +71,7 @@ class Capture:
     out_proj: dict[Place, Tensor] = field(default_factory=dict)
     _seen: dict[Place, int] = field(default_factory=dict)
     _last: tuple[Place, Tensor] | None = None
+    _n_items: int = 1
 
     def attend(
         self,
@@ -84,16 +87,19 @@ class Capture:
                     f"{type(module).__name__} uses {name!r}, which cannot be captured exactly."
                 )
         query, key, value = qkv
+        self._n_items = len(query)
         place = self._place(module)
-        chosen = tuple(i for i in self.interventions if concerns(i, *place))
-        if zeroed := zeroed_positions(chosen):
+        chosen = self._chosen(place, len(query))
+        if any(map(zeroed_positions, chosen)):
             value = value.clone()
-            value[:, :, zeroed] = 0
+            for item, changes in enumerate(chosen):
+                for position in zeroed_positions(changes):
+                    value[item, :, position] = 0
         output = sdpa_attention_forward(module, query, key, value, mask, **options)[0]
         records = self._records(module, (query, key, value), mask, options, output)
-        if chosen:
+        if any(chosen):
             output = output.clone()
-            records = [_intervene(r, chosen, output[i]) for i, r in enumerate(records)]
+            records = [_intervene(r, chosen[i], output[i]) for i, r in enumerate(records)]
         self.records[place] = records if self.detailed else [r.light() for r in records]
         if self.detailed:
             self._last = (place, output.reshape(*output.shape[:2], -1))
@@ -117,8 +123,16 @@ class Capture:
                 self._last = None
                 return
         site_layer = self.layout.attention_layers[id(module)]
-        # The last matrix of a layer is the one that writes the feed-forward's result.
-        self.ff[site_layer] = entering
+        # The last matrix of a layer is the one that writes the feed-forward's result. OPT gives it
+        # the positions of all inputs in one row.
+        self.ff[site_layer] = entering.reshape(self._n_items, -1, entering.shape[-1])
+
+    def _chosen(self, place: Place, n_items: int) -> list[tuple[Change, ...]]:
+        """What is to be changed at a place, by input of the batch."""
+        return [
+            tuple(c for c in of_item(self.interventions, item) if concerns(c, *place))
+            for item in range(n_items)
+        ]
 
     def _place(self, module: nn.Module) -> Place:
         site, layer = self.layout.attention_layers.get(id(module), ("", -1))
@@ -202,10 +216,12 @@ def _split_mask(mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
 
 
 def _intervene(
-    record: AttentionRecord, interventions: tuple[Intervention, ...], output: Tensor
+    record: AttentionRecord, changes: tuple[Change, ...], output: Tensor
 ) -> AttentionRecord:
-    """Impose interventions on one item: write the changed heads into ``output`` [pos head d]."""
-    patterns, outputs = imposed(record, interventions)
+    """Impose changes on one item: write the changed heads into ``output`` [pos head d]."""
+    if not changes:
+        return record
+    patterns, outputs = imposed(record, changes)
     for head, changed in outputs.items():
         output[:, head] = changed.to(output.dtype)
     return replace(record, overrides=patterns, z=output.transpose(0, 1))

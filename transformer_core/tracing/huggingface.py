@@ -99,7 +99,11 @@ class HuggingFaceModel:
     # -- tracing ----------------------------------------------------------------------------
 
     def trace(
-        self, source: Any, target: str | None = None, *, interventions: Sequence[Intervention] = ()
+        self,
+        source: Any,
+        target: str | Tokens | None = None,
+        *,
+        interventions: Sequence[Intervention] = (),
     ) -> Trace:
         """Run the model on one input; see :class:`TraceableModel`."""
         return self.trace_batch([source], [target], interventions=interventions)[0]
@@ -107,7 +111,7 @@ class HuggingFaceModel:
     def trace_batch(
         self,
         sources: Sequence[Any],
-        targets: Sequence[str | None] | None = None,
+        targets: Sequence[str | Tokens | None] | None = None,
         *,
         interventions: Sequence[Intervention] = (),
     ) -> list[Trace]:
@@ -174,8 +178,6 @@ class HuggingFaceModel:
                 options["logits_to_keep"] = 1
             output = self.module(**inputs, **options)
         self._check_complete(capture)
-        if "logits_to_keep" in options:
-            return capture, None
         return capture, getattr(output, "logits", None)
 
     def _is_large(self, inputs: dict[str, Any]) -> bool:
@@ -201,14 +203,21 @@ class HuggingFaceModel:
         pad = self.module.config.pad_token_id
         return Padded.of(ids, pad=0 if pad is None else int(pad))
 
-    def _targets(self, sources: list[Tokens], targets: Sequence[str | None]) -> list[Tokens]:
-        """What the decoder reads: the start token, then the target (decoded greedily if not given)."""
+    def _targets(
+        self, sources: list[Tokens], targets: Sequence[str | Tokens | None]
+    ) -> list[Tokens]:
+        """What the decoder reads: the start token, then the target (decoded greedily if not given).
+
+        Tokens, such as another trace's target, are read as they are, start token included.
+        """
         start = self.module.config.decoder_start_token_id
         read = []
         for source, text in zip(sources, targets, strict=True):
             if text is None:
                 ids = self._generate(source)
                 read.append(self._tokens_of([*ids]))
+            elif isinstance(text, Tokens):
+                read.append(text)
             else:
                 read.append(self._tokens_of([int(start), *self._target_ids(text)]))
         return read

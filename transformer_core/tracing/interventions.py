@@ -3,6 +3,7 @@
 Each intervention is a plain value; a trace carries the ones that it was made with.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,9 +22,9 @@ class AblateHead:
     """Take one head out.
 
     Attributes:
-        mode: ``zero``: the head writes nothing. ``mean``: every position gets the head's mean output
-            over the positions of this input. ``uniform``: the head attends equally to all keys that
-            it may see.
+        mode: ``zero``: the head writes nothing (Michel et al. 2019). ``mean``: every position gets
+            the mean of the head's output z over the positions of this input (in a decoder over
+            later ones, too). ``uniform``: the head attends equally to all keys that it may see.
     """
 
     site: str
@@ -65,21 +66,83 @@ class ZeroValue:
     position: int
 
 
-Intervention = AblateHead | ReplacePattern | TopKKeys | ZeroValue
+Change = AblateHead | ReplacePattern | TopKKeys | ZeroValue
 
 
-def concerns(intervention: Intervention, site: str, layer: int) -> bool:
-    """Whether an intervention touches this layer at this site."""
-    return intervention.site in (None, site) and intervention.layer in (None, layer)
+@dataclass(frozen=True)
+class InItem:
+    """A change to one input of a batch only.
+
+    Copies of a text, each with a change of its own, then take one forward pass together.
+
+    Attributes:
+        item: Which input of the batch, from 0.
+        change: What to do there.
+    """
+
+    item: int
+    change: Change
 
 
-def zeroed_positions(interventions: tuple[Intervention, ...]) -> list[int]:
+Intervention = Change | InItem
+
+
+def of_item(interventions: Sequence[Intervention], item: int) -> tuple[Change, ...]:
+    """The changes that one input of a batch gets."""
+    return tuple(
+        i.change if isinstance(i, InItem) else i
+        for i in interventions
+        if not isinstance(i, InItem) or i.item == item
+    )
+
+
+def concerns(change: Change, site: str, layer: int) -> bool:
+    """Whether a change touches this layer at this site."""
+    return change.site in (None, site) and change.layer in (None, layer)
+
+
+def check_interventions(
+    interventions: Sequence[Intervention],
+    places: Collection[tuple[str, int]],
+    *,
+    n_items: int,
+    is_padded: bool,
+) -> None:
+    """Refuse interventions that would silently do nothing, or something else than they say.
+
+    Args:
+        places: Site and layer of every attention module that there is.
+        n_items: Inputs in the batch.
+        is_padded: Whether some input of the batch is shorter than another.
+
+    Raises:
+        InputError: If one names a layer, site or input of the batch that is not there, or averages
+            over the positions of a padded input.
+    """
+    for intervention in interventions:
+        if isinstance(intervention, InItem) and not 0 <= intervention.item < n_items:
+            raise InputError(f"There is no input {intervention.item} in a batch of {n_items}.")
+        change = intervention.change if isinstance(intervention, InItem) else intervention
+        if is_padded and isinstance(change, AblateHead) and change.mode == "mean":
+            raise InputError(
+                "Mean ablation would average over padding in a batch of different lengths; "
+                "trace the inputs one by one."
+            )
+        if not any(concerns(change, *place) for place in places):
+            sites = ", ".join(sorted({site for site, _ in places}))
+            raise InputError(
+                f"{type(change).__name__}: there is no layer {change.layer} at {change.site!r}; "
+                f"the sites are {sites}, layers count from 0."
+            )
+
+
+def zeroed_positions(changes: tuple[Change, ...]) -> list[int]:
     """Positions whose values are to be zeroed."""
-    return [i.position for i in interventions if isinstance(i, ZeroValue)]
+    return [i.position for i in changes if isinstance(i, ZeroValue)]
 
 
 def imposed(
-    record: AttentionRecord, interventions: tuple[Intervention, ...]
+    record: AttentionRecord, interventions: tuple[Change, ...]
 ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
     """What the interventions impose on a layer, in their order.
 

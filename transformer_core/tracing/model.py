@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from transformer_core.tokenization.tokens import Tokenizer
+from transformer_core.tokenization.tokens import Tokenizer, Tokens
 from transformer_core.tracing.interventions import Intervention
 from transformer_core.tracing.trace import Trace
 
@@ -41,14 +41,18 @@ class TraceableModel(Protocol):
         ...
 
     def trace(
-        self, source: Any, target: str | None = None, *, interventions: Sequence[Intervention] = ()
+        self,
+        source: Any,
+        target: str | Tokens | None = None,
+        *,
+        interventions: Sequence[Intervention] = (),
     ) -> Trace:
         """Run the model on one input and keep what it computed.
 
         Args:
             source: A text; for a vision model an image.
-            target: For an encoder–decoder, the text that the decoder reads; None lets it decode
-                greedily first.
+            target: For an encoder–decoder, the text that the decoder reads, or another trace's
+                ``target``, read token by token; None lets it decode greedily first.
             interventions: Changes to make in its attention while it runs.
 
         Raises:
@@ -60,7 +64,7 @@ class TraceableModel(Protocol):
     def trace_batch(
         self,
         sources: Sequence[Any],
-        targets: Sequence[str | None] | None = None,
+        targets: Sequence[str | Tokens | None] | None = None,
         *,
         interventions: Sequence[Intervention] = (),
     ) -> list[Trace]:

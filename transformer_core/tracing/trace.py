@@ -51,6 +51,7 @@ class Trace:
         attention: Light records by site, in layer order.
         recompute: Runs the fuller forward pass; None where only the light capture exists.
         kept_logits: Logits of the light capture, where they are small enough to keep.
+        kept_next: Where they are not: those at the last position, of the token that comes next.
         interventions: What was changed in the model while it ran.
     """
 
@@ -61,6 +62,7 @@ class Trace:
     recompute: Callable[[], Details] | None = None
     kept_logits: Tensor | None = None
     interventions: tuple[Intervention, ...] = ()
+    kept_next: Tensor | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     # -- what it is about -------------------------------------------------------------------
@@ -211,6 +213,17 @@ class Trace:
         """Logits [pos vocab] (or [n_classes]); None for a model without such a head."""
         return self.kept_logits if self.kept_logits is not None else self.details.logits
 
+    @property
+    def next_logits(self) -> Tensor | None:
+        """Logits [vocab] at the last position: of the next token; None without such a head.
+
+        Of a long text these are at hand where the logits of all positions would be too large.
+        """
+        if self.kept_next is not None:
+            return self.kept_next
+        logits = self.logits
+        return None if logits is None or logits.dim() < 2 else logits[-1]
+
     @cached_property
     def details(self) -> Details:
         """Everything of the second, fuller forward pass.
@@ -239,9 +252,10 @@ class Trace:
             for tensor in (record.q, record.k, record.mask, record.bias, *record.overrides.values())
             if tensor is not None
         }
-        if self.kept_logits is not None:
-            storage = self.kept_logits.untyped_storage()
-            storages[storage.data_ptr()] = storage.nbytes()
+        for logits in (self.kept_logits, self.kept_next):
+            if logits is not None:
+                storage = logits.untyped_storage()
+                storages[storage.data_ptr()] = storage.nbytes()
         return sum(storages.values())
 
     # -- files and notebooks ----------------------------------------------------------------
