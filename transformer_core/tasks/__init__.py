@@ -1,0 +1,1 @@
+"""What models are for: translation and summarisation, on whole documents."""
