@@ -31,8 +31,8 @@ class Beam:
 
     Attributes:
         n_beams: Hypotheses kept alive.
-        length_penalty: A finished hypothesis scores log p ÷ length ** length_penalty: 0 compares sums,
-            1 means, above 1 favours long texts.
+        length_penalty: A finished hypothesis scores log p ÷ length ** length_penalty: 0 compares
+            sums, 1 means, above 1 favours long texts.
         max_new_tokens: Tokens written at most; None: as many as the model can hold.
         repetition_penalty: As in :class:`Greedy`.
     """
@@ -56,10 +56,10 @@ class Sample:
     Attributes:
         temperature: Logits are divided by it: below 1 sharpens, above 1 flattens.
         top_k: Only the k most probable tokens stay (Fan et al. 2018); None keeps all.
-        top_p: Only the smallest set of tokens with at least this probability stays: nucleus sampling
-            (Holtzman et al. 2020); None keeps all.
-        min_p: Only tokens with at least this share of the best one's probability stay (Nguyen et al.
-            2024); None keeps all.
+        top_p: Only the smallest set of tokens with at least this probability stays: nucleus
+            sampling (Holtzman et al. 2020); None keeps all.
+        min_p: Only tokens with at least this share of the best one's probability stay (Nguyen et
+            al. 2024); None keeps all.
         seed: The same seed gives the same text.
         max_new_tokens: Tokens written at most; None: as many as the model can hold.
         repetition_penalty: As in :class:`Greedy`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sentencex import segment
+from sentencex import segment  # type: ignore[import-untyped]
 
 
 @dataclass(frozen=True)
