@@ -13,19 +13,21 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock, Timeout
 
 from transformer_core.errors import FileFormatError, ModelUnavailableError
 
 Progress = Callable[[str, float], None]
-"""Told what is being done and which share of it is done (0–1); may raise StoppedError to stop it."""
+"""Told what is being done and which share of it is done (0–1); raises StoppedError to stop it."""
 
 ENVIRONMENT_VARIABLE = "TRANSFORMER_WORKBENCH_CACHE"
 _MANIFEST = "manifest.json"
 _CHECKED = "checked.json"
 _CHUNK = 2**22
+_WAIT_S = 0.5
 
 
 def ignore_progress(message: str, share: float) -> None:
@@ -81,12 +83,9 @@ def check_hash(path: Path, sha256: str, *, progress: Progress = ignore_progress)
             f"{path} is not the file that was pinned: its SHA-256 begins {found[:12]}, "
             f"expected {sha256[:12]}. Install its package again."
         )
-    try:
-        write_atomically(
-            cache_folder() / _CHECKED, json.dumps(checked | {str(path): fingerprint}).encode()
-        )
-    except OSError:
-        pass  # a cache that cannot be written costs a second hash, no more
+    note = json.dumps(checked | {str(path): fingerprint}).encode()
+    with suppress(OSError):  # a cache that cannot be written costs a second hash, no more
+        write_atomically(cache_folder() / _CHECKED, note)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -96,9 +95,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink()
         raise
 
 
@@ -117,23 +116,37 @@ def make_once(
 
     Raises:
         ModelUnavailableError: If the cache cannot be written.
+        StoppedError: If ``progress`` stopped the waiting.
     """
     folder = cache_folder() / "models" / name
     if _is_whole(folder):
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{folder}.lock", blocking=False)
-        progress("Waiting for the cache", 0.0)
-        with lock.acquire(blocking=True):
+        lock = FileLock(f"{folder}.lock")
+        _acquire(lock, progress)
+        try:
             if not _is_whole(folder):
                 _build(folder, build)
+        finally:
+            lock.release()
     except OSError as error:
         raise ModelUnavailableError(
             f"The cache folder {folder.parent} cannot be written ({error}). Make room there, or "
             f"choose another with the environment variable {ENVIRONMENT_VARIABLE}."
         ) from error
     return folder
+
+
+def _acquire(lock: BaseFileLock, progress: Progress) -> None:
+    """Take a lock; who waits for it is told so, and can stop."""
+    while True:
+        try:
+            lock.acquire(timeout=_WAIT_S)
+        except Timeout:
+            progress("Waiting for another process that prepares this model", 0.0)
+        else:
+            return
 
 
 def _build(folder: Path, build: Callable[[Path], None]) -> None:
@@ -145,7 +158,7 @@ def _build(folder: Path, build: Callable[[Path], None]) -> None:
         build(temporary)
         sizes = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
         write_atomically(temporary / _MANIFEST, json.dumps(sizes, indent=1).encode())
-        os.replace(temporary, folder)
+        temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -109,7 +109,7 @@ _DIGITS_VIT = ModelCard(
 
 
 def _hub(hub_id: str, **facts: str | int) -> ModelCard:
-    card = ModelCard(id=hub_id, name=hub_id.split("/")[-1], family="", task="", origin="hub")
+    card = ModelCard(id=hub_id, name=hub_id.partition("/")[2], family="", task="", origin="hub")
     source = f"https://huggingface.co/{hub_id}"
     return replace(card, source=source, hub_id=hub_id, **facts)  # type: ignore[arg-type]
 
@@ -184,7 +184,7 @@ def models() -> list[ModelCard]:
 
 
 def find_card(name: str) -> ModelCard | None:
-    """Return the card of a catalogue id or of a hub id in the catalogue; None for any other name."""
+    """Return the card of a catalogue id, or of a hub id in the catalogue; None for others."""
     makers: dict[str, Callable[[], ModelCard]] = {
         _MINILM.id: lambda: _from_package(_MINILM, MINILM),
         _SMOLLM2.id: lambda: _from_package(_SMOLLM2, SMOLLM2),

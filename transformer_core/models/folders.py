@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -20,10 +22,23 @@ from transformer_core.tokenization.huggingface import HuggingFaceTokenizer
 from transformer_core.tracing.capture import ATTENTION_NAME
 from transformer_core.tracing.huggingface import HuggingFaceModel
 
-# Bars of its own would stand between a command's one line of error and its reader.
-transformers.utils.logging.disable_progress_bar()
+# Bars and tables of its own would stand between a command's one line of error and its reader;
+# what the table of a load says is in the error, if it matters.
+transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+logging.getLogger("transformers.modeling_utils").addFilter(
+    lambda record: "LOAD REPORT" not in record.getMessage()
+)
 
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "*.pt", "*.pth", "*.ckpt")
+_TOKENIZERS = ("token*.json", "vocab*", "*.model", "*.spm", "merges.txt")
+_CONTRADICTIONS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    StrictDataclassError,
+)
 _UNLIMITED = 10**6
 _NO_POSITION_LIMIT = {"t5", "mt5", "umt5", "longt5", "bloom", "switch_transformers"}
 _POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xmod"}
@@ -83,7 +98,7 @@ def read_config(folder: Path) -> PreTrainedConfig:
     except (OSError, ValueError) as error:
         raise ModelUnavailableError(f"{folder}/config.json cannot be read: {error}") from error
     kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind not in transformers.CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         own_code = isinstance(config, dict) and "auto_map" in config
         raise ModelUnavailableError(
             f"{folder}/config.json names an architecture that Transformers "
@@ -92,9 +107,14 @@ def read_config(folder: Path) -> PreTrainedConfig:
         )
     _check_weights(folder)
     try:
-        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnavailableError(f"{folder}/config.json contradicts itself: {error}") from error
+        known: PreTrainedConfig = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True
+        )
+    except _CONTRADICTIONS as error:
+        raise ModelUnavailableError(
+            f"{folder}/config.json contradicts itself: {' '.join(str(error).split())}"
+        ) from error
+    return known
 
 
 def _check_weights(folder: Path) -> None:
@@ -196,6 +216,7 @@ def _from_pretrained(
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told below, with names and sizes
         )
     except (SafetensorError, OSError, RuntimeError, ImportError, KeyError, AttributeError) as error:
         raise ModelUnavailableError(f"{folder} cannot be loaded: {_first_line(error)}") from error
@@ -206,6 +227,13 @@ def _from_pretrained(
                 f"Transformers and cannot be shown. ({_first_line(error)})"
             ) from error
         raise ModelUnavailableError(f"{folder} cannot be loaded: {_first_line(error)}") from error
+    misfits = sorted(facts["mismatched_keys"])
+    if misfits:
+        name, in_file, in_config = misfits[0]
+        raise ModelUnavailableError(
+            f"{folder}: {len(misfits)} tensors have other sizes than config.json says; {name} is "
+            f"{tuple(in_file)}, not {tuple(in_config)}. Weights and config are of two models."
+        )
     # A pooler stands above the last layer; its output is not part of any trace.
     missing = {name for name in facts["missing_keys"] if ".pooler." not in f".{name}"}
     return module, missing
@@ -216,6 +244,11 @@ def _first_line(error: BaseException) -> str:
 
 
 def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    if not any(any(folder.glob(pattern)) for pattern in _TOKENIZERS):
+        raise ModelUnavailableError(
+            f"{folder} has no tokenizer: tokenizer.json, or the vocabulary that its kind reads, is "
+            "missing. Save it beside the model with tokenizer.save_pretrained."
+        )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")
@@ -224,14 +257,17 @@ def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         raise ModelUnavailableError(
             f"{folder} has no tokenizer that can be read: {_first_line(error)}"
         ) from error
-    if not isinstance(tokenizer, PreTrainedTokenizerBase) or len(tokenizer) == 0:
-        raise ModelUnavailableError(f"{folder} has no tokenizer that can be read.")
+    if len(tokenizer) - len(tokenizer.all_special_ids) < 2:  # made up for want of a vocabulary
+        raise ModelUnavailableError(
+            f"{folder} has no tokenizer that can be read: its vocabulary is empty."
+        )
     return tokenizer
 
 
 def _load_image_processor(folder: Path) -> Any:
     try:
-        return transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        auto: Any = transformers.AutoImageProcessor
+        return auto.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelUnavailableError(
             f"{folder} has no image processor that can be read: {_first_line(error)}"

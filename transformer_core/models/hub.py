@@ -15,7 +15,7 @@ from typing import Any
 
 import huggingface_hub
 from huggingface_hub import constants, errors
-from huggingface_hub.utils import httpx
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # what its client is built on
 from tqdm.std import tqdm
 
 from transformer_core.errors import ModelUnavailableError
@@ -185,7 +185,7 @@ class _Counter:
         """Make the class of which the hub's client makes one progress bar a file."""
         counter = self
 
-        class Bar(tqdm):  # type: ignore[type-arg]
+        class Bar(tqdm):  # type: ignore[misc]
             """A bar that is not drawn but reported."""
 
             def display(self, *args: object, **kwargs: object) -> None:

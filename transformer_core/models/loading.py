@@ -17,7 +17,8 @@ from transformer_core.models.packages import MINILM, SMOLLM2, SMOLLM2_FILE
 if TYPE_CHECKING:
     from transformer_core.tracing.model import TraceableModel
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+_MAX_HUB_ID = 96  # the hub's own limit
 
 
 def load(
@@ -46,17 +47,17 @@ def load(
     card = catalogue.find_card(name)
     if card is not None:
         return _load_card(card, report, allow_download=allow_download)
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = _path(name)
+    if path is not None and path.is_dir():
         return _load_local(path, report)
-    if path.is_file():
+    if path is not None:
         return _load_file(path, report)
     if _looks_like_a_path(name):
-        raise ModelUnavailableError(f"There is no folder {name}.")
-    if not _HUB_ID.fullmatch(name):
+        raise ModelUnavailableError(f"There is no folder {_short(name)} on this machine.")
+    if not _HUB_ID.fullmatch(name) or len(name) > _MAX_HUB_ID:
         raise ModelUnavailableError(
-            f"{name!r} is neither in the catalogue ({_known()}), nor a folder on this machine, nor "
-            "an id of the Hugging Face hub (owner/name)."
+            f"{_short(name)} is neither in the catalogue ({_known()}), nor a folder on this "
+            "machine, nor an id of the Hugging Face hub (owner/name)."
         )
     folder = _hub_folder(name, report, allow_download=allow_download)
     return _load_folder(folder, None, report, model_id=name, origin="hub")
@@ -67,7 +68,8 @@ def _load_card(card: ModelCard, report: Progress, *, allow_download: bool) -> Tr
         return _load_folder(MINILM.checked_folder(progress=report), card, report)
     if card.id == "smollm2":
         source = SMOLLM2.checked_folder(progress=report) / SMOLLM2_FILE
-        return _load_folder(_converted(source, report), card, report)
+        mark = SMOLLM2.sha256[SMOLLM2_FILE][:12]
+        return _load_folder(_converted(source, report, mark=mark), card, report)
     if card.origin == "shipped":
         if not card.is_available:
             raise ModelUnavailableError(
@@ -93,17 +95,22 @@ def _load_file(path: Path, report: Progress) -> TraceableModel:
             f"{path} is a file. Give the folder that holds config.json and model.safetensors, or a "
             ".gguf file."
         )
-    return _load_folder(_converted(path, report), None, report, model_id=str(path))
+    stat = path.stat()
+    folder = _converted(path, report, mark=f"{stat.st_size:x}-{stat.st_mtime_ns:x}")
+    from transformer_core.models import folders
+
+    card = folders.card_of(folder, model_id=str(path))
+    mark = catalogue.fingerprint(folder)
+    card = replace(card, name=path.stem, source=str(path), revision=mark)
+    return _load_folder(folder, card, report)
 
 
-def _converted(source: Path, report: Progress) -> Path:
-    """The cached conversion of a GGUF file, made if need be."""
+def _converted(source: Path, report: Progress, *, mark: str) -> Path:
+    """The cached conversion of a GGUF file, made if need be; the mark tells its content."""
     from transformer_core.models import gguf
 
-    stat = source.stat()
-    mark = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-v{gguf.VERSION}"
     return make_once(
-        f"{source.stem}-{mark}",
+        f"{source.stem}-{mark}-v{gguf.VERSION}",
         lambda folder: gguf.convert(source, folder, progress=report),
         progress=report,
     )
@@ -138,6 +145,20 @@ def _hub_folder(hub_id: str, report: Progress, *, allow_download: bool) -> Path:
             "the Hugging Face hub first."
         )
     return hub.download(hub_id, progress=report)
+
+
+def _path(name: str) -> Path | None:
+    """What a name stands for on this machine; None if for nothing, or for no path at all."""
+    try:
+        path = Path(name).expanduser()
+        return path if name.strip() and path.exists() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, an unknown user's home
+        return None
+
+
+def _short(name: str) -> str:
+    """A name as an error shows it: quoted, in one line, and not longer than one reads."""
+    return repr(name if len(name) <= 200 else name[:200] + "…")
 
 
 def _looks_like_a_path(name: str) -> bool:
