@@ -20,10 +20,12 @@ from transformers.masking_utils import sdpa_mask
 from transformer_core.errors import ArchitectureError
 from transformer_core.tracing.interventions import (
     Change,
+    HideKey,
     Intervention,
     concerns,
     imposed,
     of_item,
+    with_hidden,
     zeroed_positions,
 )
 from transformer_core.tracing.records import AttentionRecord
@@ -95,6 +97,9 @@ class Capture:
             for item, changes in enumerate(chosen):
                 for position in zeroed_positions(changes):
                     value[item, :, position] = 0
+        if any(isinstance(change, HideKey) for changes in chosen for change in changes):
+            mask = _whole_mask(module, query, key, mask, options)
+            mask = with_hidden(mask, chosen, is_self=place[0] != "cross")
         output = sdpa_attention_forward(module, query, key, value, mask, **options)[0]
         records = self._records(module, (query, key, value), mask, options, output)
         if any(chosen):
@@ -164,15 +169,13 @@ class Capture:
         position_bias = options.get("position_bias")
         if position_bias is not None:
             bias = position_bias if bias is None else bias + position_bias
-        causal = options.get("is_causal")
-        causal = getattr(module, "is_causal", True) if causal is None else causal
         return [
             AttentionRecord(
                 q=_own(query, i),
                 k=_own(key, i),
                 scaling=query.shape[-1] ** -0.5 if scaling is None else float(scaling),
                 mask=None if seen is None else seen[min(i, len(seen) - 1)],
-                is_causal=bool(causal) and mask is None and query.shape[2] > 1,
+                is_causal=mask is None and _is_causal(module, query, options),
                 bias=None if bias is None else bias[min(i, len(bias) - 1)].detach(),
                 v=_own(value, i) if self.detailed else value[i],
                 z=output[i].transpose(0, 1),
@@ -213,6 +216,23 @@ def _split_mask(mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
     seen = mask > torch.finfo(mask.dtype).min / 2
     rest = mask.masked_fill(~seen, 0)
     return seen, rest if bool(rest.any()) else None
+
+
+def _is_causal(module: nn.Module, query: Tensor, options: Any) -> bool:
+    """Whether, without a mask, a query sees no key after itself (as SDPA decides it)."""
+    causal = options.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    return bool(causal) and query.shape[2] > 1
+
+
+def _whole_mask(
+    module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, options: Any
+) -> Tensor:
+    """The mask, also where it is only implied."""
+    if mask is not None:
+        return mask
+    seen = torch.ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool)
+    return seen.tril() if _is_causal(module, query, options) else seen
 
 
 def _intervene(

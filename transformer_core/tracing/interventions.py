@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from transformer_core.errors import InputError, NotInTraceError
@@ -66,7 +66,24 @@ class ZeroValue:
     position: int
 
 
-Change = AblateHead | ReplacePattern | TopKKeys | ZeroValue
+@dataclass(frozen=True)
+class HideKey:
+    """Hide one position from all others: nobody reads it, as if the text did not have it.
+
+    Positions stay as they were, so what changes is due to the token and not to a shift of the
+    others. The hidden position itself reads on, but nothing of that reaches the others.
+
+    Attributes:
+        position: The key to hide.
+        site, layer: Where; None means everywhere.
+    """
+
+    position: int
+    site: str | None = None
+    layer: int | None = None
+
+
+Change = AblateHead | ReplacePattern | TopKKeys | ZeroValue | HideKey
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,41 @@ def check_interventions(
 def zeroed_positions(changes: tuple[Change, ...]) -> list[int]:
     """Positions whose values are to be zeroed."""
     return [i.position for i in changes if isinstance(i, ZeroValue)]
+
+
+def with_hidden(
+    mask: Bool[Tensor, "#batch #head query_pos key_pos"]
+    | Float[Tensor, "#batch #head query_pos key_pos"],
+    changes: Sequence[tuple[Change, ...]],
+    *,
+    is_self: bool,
+) -> Tensor:
+    """A mask that hides the chosen keys, too.
+
+    Args:
+        mask: True where a query may look; or what is added to the scores.
+        changes: What each input of the batch gets.
+        is_self: Whether queries and keys are the same positions; a hidden one then sees itself.
+
+    Raises:
+        InputError: If there is no such key.
+    """
+    n_key = mask.shape[-1]
+    mask = mask.expand(len(changes), -1, -1, -1).clone()
+    closed = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
+    for item, mine in enumerate(changes):
+        for hide in mine:
+            if not isinstance(hide, HideKey):
+                continue
+            if not 0 <= hide.position < n_key:
+                raise InputError(
+                    f"There is no key {hide.position}; keys run from 0 to {n_key - 1}."
+                )
+            others = torch.ones(mask.shape[2], dtype=torch.bool)
+            if is_self:
+                others[hide.position] = False
+            mask[item, :, others, hide.position] = closed
+    return mask
 
 
 def imposed(
