@@ -1,10 +1,16 @@
 """Patterns too large to draw, pooled by blocks without ever being whole in memory."""
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from transformer_core.tracing.records import AttentionRecord
+
+RowsOf = Callable[[int, int], Tensor]
+"""Query rows from a first to an end, ``[rows key_pos]``."""
 
 
 def edges(length: int, n_blocks: int) -> list[int]:
@@ -18,16 +24,36 @@ def pooled_pattern(
 ) -> tuple[Float[Tensor, "rows columns"], Float[Tensor, "rows columns"]]:
     """One head's pattern pooled to at most size × size blocks.
 
+    Returns:
+        The largest and the mean weight of each block.
+    """
+    return pooled_rows(
+        lambda start, end: record.pattern(head, slice(start, end)),
+        (record.n_query, record.n_key),
+        size=size,
+    )
+
+
+def pooled_rows(
+    rows_of: RowsOf, shape: tuple[int, int], *, size: int = 256
+) -> tuple[Float[Tensor, "rows columns"], Float[Tensor, "rows columns"]]:
+    """Pool a matrix that is computed by rows to at most size × size blocks.
+
     Rows are computed block by block: the memory taken is O(keys · rows of a block).
+
+    Args:
+        rows_of: Computes rows.
+        shape: Rows and columns of the whole.
+        size: Blocks along an axis, at most.
 
     Returns:
         The largest and the mean weight of each block.
     """
-    rows, columns = edges(record.n_query, size), edges(record.n_key, size)
+    rows, columns = edges(shape[0], size), edges(shape[1], size)
     lengths = torch.tensor(columns).diff()
     largest, mean = [], []
-    for start, end in zip(rows, rows[1:], strict=False):
-        block = record.pattern(head, slice(start, end))
+    for start, end in pairwise(rows):
+        block = rows_of(start, end)
         largest.append(torch.segment_reduce(block.amax(dim=0), "max", lengths=lengths))
         mean.append(torch.segment_reduce(block.mean(dim=0), "mean", lengths=lengths))
     return torch.stack(largest), torch.stack(mean)

@@ -1,11 +1,16 @@
 """From tokens to words, and without special tokens: patterns as people ask for them."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from transformer_core.errors import InputError
 from transformer_core.tokenization.tokens import Tokens
+
+Groups = Sequence[Sequence[int]]
+"""Positions that are merged, group by group."""
 
 
 def by_word(
@@ -15,8 +20,21 @@ def by_word(
 
     Rows still sum to 1 (Clark et al. 2019, section 4.1).
     """
-    rows = torch.stack([pattern[list(w.positions)].mean(dim=0) for w in queries.words])
-    return torch.stack([rows[:, list(w.positions)].sum(dim=1) for w in keys.words], dim=1)
+    rows, columns = ([word.positions for word in tokens.words] for tokens in (queries, keys))
+    return merged(pattern, rows, columns)
+
+
+def merged(
+    pattern: Float[Tensor, "query_pos key_pos"], rows: Groups, columns: Groups
+) -> Float[Tensor, "query_group key_group"]:
+    """Average a pattern over groups of queries and sum it over groups of keys.
+
+    Args:
+        rows: Query positions of each group, counted from the pattern's first row.
+        columns: Key positions of each group.
+    """
+    means = torch.stack([pattern[list(group)].mean(dim=0) for group in rows])
+    return torch.stack([means[:, list(group)].sum(dim=1) for group in columns], dim=1)
 
 
 def without(

@@ -13,9 +13,9 @@ A payload is a JSON header and named arrays (see :mod:`.wire` for the bytes). Ev
 ``options``           what only this view needs, listed at its builder
 ====================  ============================================================================
 
-Arrays: ``weights`` ``[query key]`` quantised, code 0 = masked; with evidence ``q k row_max row_sum``
-and, where there, ``bias v``; ``thumbnails`` ``[layer head row column]``; pooled maps ``maximum``,
-``mean`` and the exact ``window``.
+Arrays: ``weights`` ``[query key]`` quantised, code 0 = masked; with evidence ``q k row_max
+row_sum`` and, where there, ``bias v z``; ``thumbnails`` ``[layer head row column]``; pooled maps
+``maximum``, ``mean`` and the exact ``window``.
 """
 
 from __future__ import annotations
@@ -51,16 +51,13 @@ __all__ = [
     "heatmap_payload",
     "links_payload",
     "pair_payload",
-    "pool",
     "pooled_payload",
     "steps_payload",
     "switchboard_payload",
-    "thumbnails",
 ]
 
 VERSION = 1
 MAX_THUMBNAIL = 32
-MAX_POOLED = 256
 
 View = Literal["heatmap", "grid", "links", "dims", "steps", "cards", "switchboard", "pair"]
 Cell = tuple[int, int]
@@ -136,11 +133,15 @@ class Window:
     Attributes:
         row: First query of the part; ``column`` its first key.
         weights: ``[rows columns]``.
+        allowed: True where a query may look at a key.
+        evidence: Queries and keys of the part, where they explain it.
     """
 
     row: int
     column: int
     weights: Floats
+    allowed: NDArray[np.bool_] | None = None
+    evidence: Evidence | None = None
 
 
 def heatmap_payload(
@@ -163,7 +164,9 @@ def heatmap_payload(
         selected: Query and key of the cell picked at first.
         overview: A ``grid_payload`` to show beside the map.
     """
-    return _map("heatmap", picture, pattern, evidence, allowed, _extras(selected, overview))
+    return _map(
+        "heatmap", picture, pattern, _extras(selected, overview), evidence=evidence, allowed=allowed
+    )
 
 
 def links_payload(
@@ -174,27 +177,33 @@ def links_payload(
     selected: Cell | None = None,
 ) -> Payload:
     """Draw one head as lines from queries to keys. Options: ``selected``."""
-    return _map("links", picture, pattern, None, allowed, _extras(selected))
+    return _map("links", picture, pattern, _extras(selected), allowed=allowed)
 
 
 def dims_payload(
-    picture: Picture, pattern: ArrayLike, *, evidence: Evidence, selected: Cell | None = None
+    picture: Picture,
+    pattern: ArrayLike,
+    *,
+    evidence: Evidence,
+    allowed: ArrayLike | None = None,
+    selected: Cell | None = None,
 ) -> Payload:
     """Draw the products of a query and a key by dimension. Options as for the heat map."""
-    return _map("dims", picture, pattern, evidence, None, _extras(selected))
+    return _map("dims", picture, pattern, _extras(selected), evidence=evidence, allowed=allowed)
 
 
-def steps_payload(
-    picture: Picture, pattern: ArrayLike, *, evidence: Evidence, selected: Cell | None = None
-) -> Payload:
-    """Draw the equation step by step for one query; the evidence must hold values.
+def steps_payload(picture: Picture, *, evidence: Evidence, selected: Cell | None = None) -> Payload:
+    """Draw the equation step by step for one query; the browser computes every step itself.
+
+    Options as for the heat map. Arrays: ``q k v z difference row_max row_sum`` and, where there,
+    ``bias`` and ``mask`` (bits, the first key in the lowest): O(n · d) numbers and no weights.
 
     Raises:
-        InputError: If the evidence holds no values.
+        InputError: If the evidence holds no values, or a bias too large to send.
     """
-    if evidence.v is None:
-        raise InputError("The steps need this head's values; take them from trace.record(...).")
-    return _map("steps", picture, pattern, evidence, None, _extras(selected))
+    options, _ = _extras(selected)
+    options["evidence"], arrays = evidence.encode_steps()
+    return _payload("steps", picture, options, arrays)
 
 
 def pooled_payload(
@@ -213,8 +222,11 @@ def pooled_payload(
     arrays = {"maximum": quantise(maximum, fine=False), "mean": quantise(mean, fine=False)}
     options: dict[str, Any] = {**_extras(selected)[0], "pooled": list(np.shape(maximum))}
     if window is not None:
-        arrays["window"] = quantise(window.weights)
+        arrays["window"] = quantise(window.weights, allowed=window.allowed)
         options["window"] = {"row": window.row, "column": window.column}
+        if window.evidence is not None:
+            options["evidence"], more = window.evidence.encode()
+            arrays |= more
     return _payload("heatmap", picture, options, arrays)
 
 
@@ -230,7 +242,7 @@ def grid_payload(
     Options: ``n_layers n_heads selected`` and ``heads``, a list of facts by layer and head.
 
     Args:
-        patterns: ``[layer head row column]``, pooled to at most 32 × 32 (see ``thumbnails``).
+        patterns: ``[layer head row column]``, pooled to at most 32 × 32.
     """
     return _heads("grid", picture, patterns, notes, selected)
 
@@ -295,28 +307,6 @@ def pair_payload(
     return _payload("pair", picture, options, arrays)
 
 
-def pool(pattern: ArrayLike, size: int = MAX_POOLED) -> tuple[Floats, Floats]:
-    """Return the largest and the mean weight of each block; at most ``size`` blocks an axis."""
-    weights = np.asarray(pattern, dtype=np.float32)
-    rows, columns = (_edges(length, size) for length in weights.shape)
-    largest = np.maximum.reduceat(np.maximum.reduceat(weights, rows, axis=0), columns, axis=1)
-    total = np.add.reduceat(np.add.reduceat(weights, rows, axis=0), columns, axis=1)
-    heights = np.diff(rows, append=weights.shape[0])
-    widths = np.diff(columns, append=weights.shape[1])
-    return largest, total / (heights[:, None] * widths[None, :])
-
-
-def thumbnails(patterns: ArrayLike, size: int = MAX_THUMBNAIL) -> Floats:
-    """Pool the heads of a layer, ``[head query key]``, to small maps of block maxima."""
-    return np.stack([pool(pattern, size)[0] for pattern in np.asarray(patterns)])
-
-
-def _edges(length: int, blocks: int) -> NDArray[np.intp]:
-    """Return where each block starts: the browser cuts at the same places."""
-    n_blocks = min(length, blocks)
-    return np.arange(n_blocks, dtype=np.intp) * length // n_blocks
-
-
 def _extras(
     selected: Cell | None, overview: Payload | None = None
 ) -> tuple[dict[str, Any], dict[str, EncodedArray]]:
@@ -330,9 +320,10 @@ def _map(
     view: View,
     picture: Picture,
     pattern: ArrayLike,
-    evidence: Evidence | None,
-    allowed: ArrayLike | None,
     extras: tuple[dict[str, Any], dict[str, EncodedArray]],
+    *,
+    evidence: Evidence | None = None,
+    allowed: ArrayLike | None = None,
 ) -> Payload:
     weights = np.asarray(pattern, dtype=np.float32)
     expected = (len(picture.queries), len(picture.keys))

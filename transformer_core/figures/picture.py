@@ -1,4 +1,4 @@
-"""What every attention picture says about itself: its question, its tokens, its source, its proof."""
+"""What every attention picture says about itself: question, tokens, source, proof."""
 
 from __future__ import annotations
 
@@ -63,6 +63,14 @@ class TokenStrip:
     def of_labels(cls, labels: Sequence[str]) -> TokenStrip:
         """Take plain labels: words, patches, rows of a matrix."""
         return cls(tuple(labels))
+
+    def at(self, positions: Sequence[int]) -> TokenStrip:
+        """Return the labels at some positions."""
+
+        def pick(flags: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(flags[i] for i in positions) if flags else ()
+
+        return TokenStrip(pick(self.display), pick(self.is_special), pick(self.continues))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the labels, and the positions of the flags that are set."""

@@ -1,20 +1,19 @@
-"""The views of the Attention page: Trace → payload. The same call serves page, file and notebook."""
+"""The views of the Attention page: Trace → payload, for page, file and notebook alike."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transformer_core.errors import InputError
 from transformer_core.figures.payload import (
-    Badge,
-    Evidence,
     HeadNote,
     Payload,
     Picture,
-    TokenStrip,
+    Window,
     cards_payload,
     dims_payload,
     grid_payload,
@@ -23,46 +22,52 @@ from transformer_core.figures.payload import (
     pooled_payload,
     steps_payload,
 )
+from transformer_core.figures.reader import HeadReader
+from transformer_core.figures.readings import (
+    MAP_SUBTITLE,
+    Place,
+    Reading,
+    badge,
+    evidence_of,
+    picture_of,
+    strips,
+)
 
 if TYPE_CHECKING:
-    from transformer_core.tokenization.tokens import Tokens
+    from transformer_core.figures.evidence import Evidence
     from transformer_core.tracing.trace import Trace
+
+__all__ = [
+    "Place",
+    "Reading",
+    "all_heads",
+    "badge",
+    "by_the_numbers",
+    "head_cards",
+    "heat_map",
+    "links",
+    "query_key",
+]
 
 MAX_EXACT = 1024
 """Above this many tokens a map is pooled."""
 
-MAX_PROVEN = 512
-"""Up to this many tokens pattern · v is compared with the module's output unasked."""
+MAX_WINDOW = 256
+"""Exact cells of a pooled map travel up to this many rows and columns at a time."""
+
+MAX_LINKED = 1024
+"""Up to this many tokens the links are drawn."""
 
 MAX_BESIDE = 64
 """Up to this many tokens all heads are drawn beside the map, too."""
 
 ROLE_NOTE = (
-    "Roles are measured on this text alone: mean weight of the role's key, against the same weights "
-    "shuffled among the keys that each query may see."
+    "Roles are measured on this text alone: mean weight of the role's key, against the same "
+    "weights shuffled among the keys that each query may see."
 )
 
-
-@dataclass(frozen=True)
-class Place:
-    """Which head of a trace."""
-
-    site: str
-    layer: int
-    head: int
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How tokens are shown: merged to words, without special tokens (rows renormalised)."""
-
-    words: bool = False
-    hide_special: bool = False
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the pattern is shown as it was computed."""
-        return not (self.words or self.hide_special)
+Bounds = tuple[int, int, int, int]
+"""First row, end row, first column, end column."""
 
 
 def heat_map(
@@ -71,45 +76,97 @@ def heat_map(
     reading: Reading = Reading(),  # noqa: B008
     *,
     with_overview: bool = False,
+    window: Bounds | None = None,
 ) -> Payload:
     """Where does each token look? One head as a map, on request with all heads beside it.
 
+    A map of over 1,024 tokens is pooled; ``window`` says of which part exact cells go with it. They
+    are computed from the queries of these rows alone: memory is O(n · d), never n².
+
+    Args:
+        with_overview: All heads beside it, where they are made quickly.
+        window: Bounds of the exact part, cut to the map and to 256 × 256.
+
     Raises:
         NotInTraceError: If the model has no such site, layer or head.
+        InputError: If the reading leaves nothing to show.
     """
-    record = trace.light(place.site, place.layer)
-    if max(record.n_query, record.n_key) > MAX_EXACT:
-        return _pooled(trace, place)
-    pattern, picture = _read(trace, place, reading, "Where does each token look?")
-    selected = _strongest(pattern, picture)
+    reader = HeadReader(trace, place, reading)
+    if max(reader.shape) > MAX_EXACT:
+        return _pooled(reader, window)
+    pattern, picture = reader.rows().numpy(), _picture(reader, "Where does each token look?")
+    visible = reader.visible()
     return heatmap_payload(
         picture,
         pattern,
-        evidence=_evidence(trace, place) if reading.is_plain else None,
-        selected=selected,
+        evidence=evidence_of(trace, place) if reading.is_plain else None,
+        allowed=None if visible is None else visible.numpy(),
+        selected=_strongest(pattern, picture),
         overview=_beside(trace, place) if with_overview else None,
     )
 
 
 def links(trace: Trace, place: Place, reading: Reading = Reading()) -> Payload:  # noqa: B008
-    """Which tokens are linked? Lines from queries to keys, as strong as the weight."""
-    pattern, picture = _read(trace, place, reading, "Which tokens are linked?")
-    return links_payload(picture, pattern)
+    """Which tokens are linked? Lines from queries to keys, as strong as the weight.
+
+    Raises:
+        InputError: If there are over 1,024 tokens.
+    """
+    reader = HeadReader(trace, place, reading)
+    if max(reader.shape) > MAX_LINKED:
+        raise InputError(
+            f"Links are drawn for {MAX_LINKED:,} tokens at most; here are {max(reader.shape):,}. "
+            "The heat map shows longer texts."
+        )
+    picture = _picture(
+        reader, "Which tokens are linked?", "A line is as strong as the weight of key in query."
+    )
+    visible = reader.visible()
+    return links_payload(
+        picture, reader.rows().numpy(), allowed=None if visible is None else visible.numpy()
+    )
 
 
 def query_key(trace: Trace, place: Place) -> Payload:
-    """Why this score? The products of query and key by dimension."""
-    pattern, picture = _read(trace, place, Reading(), "Why this score?")
+    """Why this score? The products of query and key by dimension.
+
+    Raises:
+        InputError: If the pattern was imposed or imported, or there are over 1,024 tokens.
+    """
+    evidence = _needed(evidence_of(trace, place), place)
+    reader = HeadReader(trace, place)
+    if max(reader.shape) > MAX_EXACT:
+        raise InputError(
+            f"Products are shown for {MAX_EXACT:,} tokens at most; here are {max(reader.shape):,}. "
+            "By the numbers takes longer texts."
+        )
+    subtitle = "A score is the sum of one product for each dimension."
+    picture = picture_of(trace, place, "Why this score?", subtitle=subtitle)
+    pattern, visible = reader.rows().numpy(), reader.visible()
     return dims_payload(
-        picture, pattern, evidence=_evidence(trace, place), selected=_strongest(pattern, picture)
+        picture,
+        pattern,
+        evidence=evidence,
+        allowed=None if visible is None else visible.numpy(),
+        selected=_strongest(pattern, picture),
     )
 
 
 def by_the_numbers(trace: Trace, place: Place) -> Payload:
-    """How is the output computed? q·kᵀ, scale, mask, softmax, ·v with this text's numbers."""
-    pattern, picture = _read(trace, place, Reading(), "How does attention compute its output?")
-    evidence = _evidence(trace, place, with_values=True)
-    return steps_payload(picture, pattern, evidence=evidence, selected=_strongest(pattern, picture))
+    """How is the output computed? q·kᵀ, scale, mask, softmax, ·v with this text's numbers.
+
+    Raises:
+        InputError: If the pattern was imposed or imported, so that no numbers stand behind it.
+        NotInTraceError: If the trace has no values and no way to compute them.
+    """
+    evidence = _needed(evidence_of(trace, place, is_whole=True), place)
+    picture = picture_of(
+        trace,
+        place,
+        "How does attention compute its output?",
+        subtitle="One query, from its scores to what the head writes.",
+    )
+    return steps_payload(picture, evidence=evidence, selected=_strongest_of(trace, place, picture))
 
 
 def all_heads(trace: Trace, site: str, *, selected: tuple[int, int] | None = None) -> Payload:
@@ -126,95 +183,30 @@ def head_cards(trace: Trace, site: str, *, selected: tuple[int, int] | None = No
     return cards_payload(picture, maps, notes=notes, selected=selected)
 
 
-def badge(trace: Trace, place: Place) -> Badge:
-    """Check one head's numbers here and now."""
-    from transformer_core.analysis.proof import prove
-
-    record = trace.light(place.site, place.layer)
-    small = max(record.n_query, record.n_key) <= MAX_PROVEN
-    checks = prove(trace, place.site, layer=place.layer, head=place.head, with_output=small)
-    worst = max(check.difference for check in checks)
-    return Badge(
-        text=" · ".join(check.name for check in checks) + f" · max |Δ| {worst:.1e}",
-        is_ok=all(check.is_ok for check in checks),
-        details=tuple(
-            f"{check.name}: largest difference {check.difference:.2e}" for check in checks
-        ),
+def _picture(reader: HeadReader, title: str, subtitle: str = MAP_SUBTITLE) -> Picture:
+    shown = reader.queries, reader.keys
+    notes = reader.notes()
+    return picture_of(
+        reader.trace, reader.place, title, subtitle=subtitle, shown=shown, notes=notes
     )
 
 
-def _read(
-    trace: Trace, place: Place, reading: Reading, title: str
-) -> tuple[NDArray[np.float32], Picture]:
-    from transformer_core.analysis.words import by_word, without
-
-    queries, keys = trace.query_tokens(place.site), trace.key_tokens(place.site)
-    weights = trace.pattern(place.site, layer=place.layer, head=place.head)
-    rows, columns, notes = TokenStrip.of(queries), TokenStrip.of(keys), []
-    query_special, key_special = list(queries.is_special), list(keys.is_special)
-    if reading.words:
-        weights = by_word(weights, queries, keys)
-        rows, query_special = _words(queries)
-        columns, key_special = _words(keys)
-        notes.append("Sub-words merged: weights summed over keys, averaged over queries.")
-    if reading.hide_special:
-        kept_rows = [i for i, special in enumerate(query_special) if not special]
-        kept_columns = [i for i, special in enumerate(key_special) if not special]
-        hidden = float(1 - weights[kept_rows][:, kept_columns].sum(-1).mean()) if kept_rows else 1.0
-        weights = without(weights, kept_rows, kept_columns)
-        rows, columns = _kept(rows, kept_rows), _kept(columns, kept_columns)
-        notes.append(
-            f"Special tokens hidden ({hidden:.0%} of the weight on average); rows renormalised."
+def _needed(evidence: Evidence | None, place: Place) -> Evidence:
+    if evidence is None:
+        raise InputError(
+            f"The pattern of L{place.layer} H{place.head} was given, not computed from queries and "
+            "keys, so there are no numbers behind it. The heat map shows it."
         )
-    return weights.numpy(), _picture(trace, place, title, (rows, columns), tuple(notes))
-
-
-def _words(tokens: Tokens) -> tuple[TokenStrip, list[bool]]:
-    special = [word.is_special for word in tokens.words]
-    return TokenStrip(tuple(word.text for word in tokens.words), tuple(special)), special
-
-
-def _kept(strip: TokenStrip, positions: list[int]) -> TokenStrip:
-    def pick(flags: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(flags[i] for i in positions) if flags else ()
-
-    return TokenStrip(pick(strip.display), pick(strip.is_special), pick(strip.continues))
-
-
-def _picture(
-    trace: Trace,
-    place: Place,
-    title: str,
-    strips: tuple[TokenStrip, TokenStrip],
-    notes: tuple[str, ...] = (),
-) -> Picture:
-    return Picture(
-        title=title,
-        subtitle=(
-            f"L{place.layer} H{place.head}. A row is one query (reads); "
-            "its cells sum to 1 over the keys (are read)."
-        ),
-        queries=strips[0],
-        keys=strips[1],
-        model=trace.model_name,
-        revision=trace.revision,
-        text=trace.text,
-        site=place.site,
-        layer=place.layer,
-        head=place.head,
-        badge=badge(trace, place),
-        notes=notes,
-        caption=f"Attention pattern of {len(strips[0])} queries over {len(strips[1])} keys.",
-    )
+    return evidence
 
 
 def _whole(trace: Trace, site: str, title: str, selected: tuple[int, int] | None) -> Picture:
-    strips = TokenStrip.of(trace.query_tokens(site)), TokenStrip.of(trace.key_tokens(site))
+    queries, keys = strips(trace, site)
     return Picture(
         title=title,
         subtitle="Layers down, heads across. Open one with a click or Enter.",
-        queries=strips[0],
-        keys=strips[1],
+        queries=queries,
+        keys=keys,
         model=trace.model_name,
         revision=trace.revision,
         text=trace.text,
@@ -247,47 +239,64 @@ def _beside(trace: Trace, place: Place) -> Payload | None:
     return all_heads(trace, place.site, selected=(place.layer, place.head))
 
 
-def _pooled(trace: Trace, place: Place) -> Payload:
-    from transformer_core.analysis.pooling import pooled_pattern
+def _pooled(reader: HeadReader, window: Bounds | None) -> Payload:
+    from transformer_core.analysis.pooling import pooled_rows
 
-    record = trace.light(place.site, place.layer)
-    largest, mean = pooled_pattern(record, place.head)
-    strips = tuple(
-        TokenStrip.of(tokens)
-        for tokens in (trace.query_tokens(place.site), trace.key_tokens(place.site))
-    )
-    note = f"Pooled to {largest.shape[0]} × {largest.shape[1]} blocks: largest or mean weight."
-    picture = _picture(trace, place, "Where does each token look?", (strips[0], strips[1]), (note,))
-    return pooled_payload(picture, largest.numpy(), mean.numpy())
+    largest, mean = pooled_rows(reader.rows, reader.shape)
+    picture = _picture(reader, "Where does each token look?")
+    size = f"{largest.shape[0]} × {largest.shape[1]}"
+    note = f"Pooled to {size} blocks: largest or mean weight. Zoom in for the exact cells."
+    picture = replace(picture, notes=(note, *picture.notes))
+    part = None if window is None else _window(reader, window)
+    return pooled_payload(picture, largest.numpy(), mean.numpy(), window=part)
 
 
-def _evidence(trace: Trace, place: Place, *, with_values: bool = False) -> Evidence | None:
-    record = (
-        trace.record(place.site, layer=place.layer)
-        if with_values
-        else trace.light(place.site, place.layer)
-    )
-    if record.d_head == 0 or place.head in record.overrides:
+def _window(reader: HeadReader, bounds: Bounds) -> Window | None:
+    """Exact cells of a part of the map, with the queries and keys behind them."""
+    (n_rows, n_columns), (r0, r1, c0, c1) = reader.shape, bounds
+    r0, c0 = max(r0, 0), max(c0, 0)
+    r1, c1 = min(r1, n_rows, r0 + MAX_WINDOW), min(c1, n_columns, c0 + MAX_WINDOW)
+    if r0 >= r1 or c0 >= c1:
         return None
-    head, visible, bias = place.head, record.visible(place.head), record.bias
-    return Evidence(
-        q=record.queries(head).numpy(),
-        k=record.keys(head).numpy(),
-        scaling=record.scaling,
-        allowed=None if visible is None else visible.numpy(),
-        bias=None if bias is None else bias[head if bias.shape[0] > 1 else 0].float().numpy(),
-        v=record.values(head).numpy() if with_values else None,
+    visible = reader.visible(r0, r1)
+    evidence = evidence_of(reader.trace, reader.place) if reader.reading.is_plain else None
+    return Window(
+        row=r0,
+        column=c0,
+        weights=reader.rows(r0, r1)[:, c0:c1].numpy(),
+        allowed=None if visible is None else visible[:, c0:c1].numpy(),
+        evidence=evidence and evidence.part((r0, r1), (c0, c1)),
     )
 
 
-def _strongest(pattern: NDArray[np.float32], picture: Picture) -> tuple[int, int] | None:
-    """The largest weight between ordinary tokens: where a look is most worth it."""
-    rows = picture.queries.is_special or (False,) * pattern.shape[0]
-    columns = picture.keys.is_special or (False,) * pattern.shape[1]
-    plain = np.outer(~np.array(rows, dtype=bool), ~np.array(columns, dtype=bool))
-    if pattern.shape[0] == pattern.shape[1] and pattern.shape[0] > 1:
-        plain &= ~np.eye(pattern.shape[0], dtype=bool)
+def _strongest_of(trace: Trace, place: Place, picture: Picture) -> tuple[int, int] | None:
+    """The strongest pair of ordinary tokens, found without the whole map in memory."""
+    reader = HeadReader(trace, place)
+    best: tuple[float, int, int] | None = None
+    for start, end in reader.chunks():
+        rows = reader.rows(start, end).numpy()
+        found = _strongest(rows, picture, first=start)
+        if found and (best is None or rows[found[0] - start, found[1]] > best[0]):
+            best = (float(rows[found[0] - start, found[1]]), *found)
+    return best and best[1:]
+
+
+def _strongest(
+    rows: NDArray[np.float32], picture: Picture, *, first: int = 0
+) -> tuple[int, int] | None:
+    """The largest weight between ordinary tokens: where a look is most worth it.
+
+    Args:
+        rows: Rows of the pattern, ``[rows key_pos]``.
+        first: The query of the first of them.
+    """
+    n_rows, n_columns = rows.shape
+    queries = (picture.queries.is_special or (False,) * len(picture.queries))[first:][:n_rows]
+    keys = picture.keys.is_special or (False,) * n_columns
+    plain = np.outer(~np.array(queries, dtype=bool), ~np.array(keys, dtype=bool))
+    if len(picture.queries) == n_columns > 1:
+        plain &= ~np.eye(n_rows, n_columns, first, dtype=bool)
     if not plain.any():
         return None
-    row, column = np.unravel_index(np.where(plain, pattern, -1.0).argmax(), pattern.shape)
-    return int(row), int(column)
+    row, column = np.unravel_index(np.where(plain, rows, -1.0).argmax(), rows.shape)
+    return first + int(row), int(column)
