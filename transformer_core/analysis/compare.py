@@ -183,6 +183,6 @@ def row_divergence(
         side / total.clamp_min(torch.finfo(side.dtype).tiny)
         for side, total in zip((p, q), totals, strict=True)
     )
-    shape = torch.broadcast_shapes(p.shape, q.shape)
+    shape = max(p.shape, q.shape, key=len)  # one head is compared with each of several
     bits = js_divergence(p.expand(shape), q.expand(shape)).masked_fill(empty, torch.nan)
     return RowDivergence(bits, (totals[0][..., 0].mean(-1), totals[1][..., 0].mean(-1)))
