@@ -1,7 +1,6 @@
 """Traces as NPZ files: plain arrays and one JSON header, never a pickle."""
 
 import json
-import os
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -48,7 +47,7 @@ def save_trace(trace: Trace, path: Path, *, details: bool) -> None:
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load_trace(path: Path) -> Trace:
@@ -58,8 +57,9 @@ def load_trace(path: Path) -> Trace:
         FileFormatError: If the file is missing, damaged, or no trace.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        # Opened here: NumPy leaves a file that is no NPZ open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT or header["version"] != VERSION:
             raise FileFormatError(f"{path.name} is no trace of version {VERSION}.")
