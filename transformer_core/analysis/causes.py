@@ -124,6 +124,8 @@ def _without_each(
     """Run the trace's text again, once for each key, with the change that takes the key away."""
     if not trace.text:
         raise InputError("Only a text can be run again; this trace is of none.")
+    if model.tokenizer.encode(trace.text) != trace.source:
+        raise InputError(f"{model.card.id} reads other tokens than those of this trace.")
     n_keys = len(trace.key_tokens(site))
     n_tokens = len(trace.source) + len(trace.target or ())
     n_copies = max(1, min(MAX_COPIES, TOKENS_AT_ONCE // n_tokens))
@@ -134,8 +136,6 @@ def _without_each(
             None if trace.target is None else [trace.target] * len(keys),
             interventions=[InItem(i, c) for i, key in enumerate(keys) for c in change(key)],
         )
-        if (changed[0].source, changed[0].target) != (trace.source, trace.target):
-            raise InputError(f"{model.card.id} reads other tokens than those of this trace.")
         yield from changed
         if on_progress is not None:
             on_progress(keys.stop, n_keys)

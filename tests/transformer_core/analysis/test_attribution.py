@@ -185,8 +185,8 @@ def test_what_cannot_be_run_again_is_refused(models: dict[str, TraceableModel]) 
     other = replace(trace, source=replace(trace.source, text="The mat."))
     with pytest.raises(InputError, match="other tokens"):
         value_zeroing(models["bert"], other, "encoder", layer=0)
+    image = replace(trace, source=Tokens.from_labels(trace.tokens))
     with pytest.raises(InputError, match="Only a text"):
-        image = replace(trace, source=Tokens.from_labels(trace.tokens))
         value_zeroing(models["bert"], image, "encoder", layer=0)
 
 
