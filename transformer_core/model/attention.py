@@ -131,7 +131,7 @@ class SelfAttention(MultiHeadAttention):
             # position may see all that came before: a single new query needs no causal mask.
             is_causal = False
             if n_query > 1:
-                mask = both(mask, causal_mask(n_query, n_key, device=x.device))
+                mask = both(mask, causal_mask(n_query, n_key, device=x.device)[None, None])
         bias = None if self.alibi is None else self.alibi(n_query, n_key)
         return self.output(self.attention(q, k, v, mask=mask, is_causal=is_causal, bias=bias))
 
