@@ -24,7 +24,7 @@ from transformer_core.tracing.huggingface import HuggingFaceModel
 
 # Bars and tables of its own would stand between a command's one line of error and its reader;
 # what the table of a load says is in the error, if it matters.
-transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+transformers.utils.logging.disable_progress_bar()
 logging.getLogger("transformers.modeling_utils").addFilter(
     lambda record: "LOAD REPORT" not in record.getMessage()
 )

@@ -21,6 +21,10 @@ from tqdm.std import tqdm
 from transformer_core.errors import ModelUnavailableError
 from transformer_core.models.cache import Progress, ignore_progress
 
+# The client's other way of fetching (Xet) reports from threads of its own, where nobody can stop
+# it, and begins anew each time.
+constants.HF_HUB_DISABLE_XET = True
+
 _SUFFIXES = (".json", ".txt", ".model", ".spm", ".jinja")
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -37,12 +41,17 @@ class HubPlan:
         commit: The revision, as a hash.
         sizes: Each file with its size in bytes, weights last.
         licence: What the repository says its licence is.
+        architecture: The class that its weights are of, such as ``BertForMaskedLM``; empty if the
+            hub does not say.
+        parameters: How many numbers were learned; None if the hub does not say.
     """
 
     hub_id: str
     commit: str
     sizes: dict[str, int]
     licence: str = "unknown"
+    architecture: str = ""
+    parameters: int | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -147,11 +156,14 @@ def _plan(hub_id: str, revision: str) -> HubPlan | None:
         return None
     small = [name for name in sorted(sizes) if name.endswith(_SUFFIXES) and "/" not in name]
     card: Any = info.card_data
+    named = (info.config or {}).get("architectures") or [""]
     return HubPlan(
         hub_id=hub_id,
         commit=str(info.sha),
         sizes={name: sizes[name] for name in [*small, *weights]},
         licence=str(getattr(card, "license", None) or "unknown"),
+        architecture=str(named[0]),
+        parameters=None if info.safetensors is None else int(info.safetensors.total),
     )
 
 
@@ -185,7 +197,7 @@ class _Counter:
         """Make the class of which the hub's client makes one progress bar a file."""
         counter = self
 
-        class Bar(tqdm):  # type: ignore[misc]
+        class Bar(tqdm):  # type: ignore[type-arg]
             """A bar that is not drawn but reported."""
 
             def display(self, *args: object, **kwargs: object) -> None:

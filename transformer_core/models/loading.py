@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +10,11 @@ from transformer_core.errors import ModelUnavailableError
 from transformer_core.models import catalogue, hub
 from transformer_core.models.cache import Progress, ignore_progress, make_once
 from transformer_core.models.catalogue import ModelCard
+from transformer_core.models.names import gguf_file, known, local_path, why_no_model
 from transformer_core.models.packages import MINILM, SMOLLM2, SMOLLM2_FILE
 
 if TYPE_CHECKING:
     from transformer_core.tracing.model import TraceableModel
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
-_MAX_HUB_ID = 96  # the hub's own limit
 
 
 def load(
@@ -47,18 +43,12 @@ def load(
     card = catalogue.find_card(name)
     if card is not None:
         return _load_card(card, report, allow_download=allow_download)
-    path = _path(name)
-    if path is not None and path.is_dir():
-        return _load_local(path, report)
+    path = local_path(name)
     if path is not None:
-        return _load_file(path, report)
-    if _looks_like_a_path(name):
-        raise ModelUnavailableError(f"There is no folder {_short(name)} on this machine.")
-    if not _HUB_ID.fullmatch(name) or len(name) > _MAX_HUB_ID:
-        raise ModelUnavailableError(
-            f"{_short(name)} is neither in the catalogue ({_known()}), nor a folder on this "
-            "machine, nor an id of the Hugging Face hub (owner/name)."
-        )
+        return _load_local(path, report)
+    reason = why_no_model(name)
+    if reason is not None:
+        raise ModelUnavailableError(reason)
     folder = _hub_folder(name, report, allow_download=allow_download)
     return _load_folder(folder, None, report, model_id=name, origin="hub")
 
@@ -83,18 +73,18 @@ def _load_card(card: ModelCard, report: Progress, *, allow_download: bool) -> Tr
 
 
 def _load_local(path: Path, report: Progress) -> TraceableModel:
-    files = sorted(path.glob("*.gguf"))
-    if len(files) == 1 and not (path / "config.json").exists():
-        return _load_file(files[0], report)
-    return _load_folder(path, None, report, model_id=str(path))
-
-
-def _load_file(path: Path, report: Progress) -> TraceableModel:
-    if path.suffix != ".gguf":
+    file = gguf_file(path)
+    if file is not None:
+        return _load_gguf(file, report)
+    if path.is_file():
         raise ModelUnavailableError(
             f"{path} is a file. Give the folder that holds config.json and model.safetensors, or a "
             ".gguf file."
         )
+    return _load_folder(path, None, report, model_id=str(path))
+
+
+def _load_gguf(path: Path, report: Progress) -> TraceableModel:
     stat = path.stat()
     folder = _converted(path, report, mark=f"{stat.st_size:x}-{stat.st_mtime_ns:x}")
     from transformer_core.models import folders
@@ -141,29 +131,7 @@ def _hub_folder(hub_id: str, report: Progress, *, allow_download: bool) -> Path:
         return folder
     if not allow_download:
         raise ModelUnavailableError(
-            f"{hub_id} is not on this machine (known here: {_known()}). It has to be fetched from "
+            f"{hub_id} is not on this machine (known here: {known()}). It has to be fetched from "
             "the Hugging Face hub first."
         )
     return hub.download(hub_id, progress=report)
-
-
-def _path(name: str) -> Path | None:
-    """What a name stands for on this machine; None if for nothing, or for no path at all."""
-    try:
-        path = Path(name).expanduser()
-        return path if name.strip() and path.exists() else None
-    except (OSError, ValueError, RuntimeError):  # too long, a NUL, an unknown user's home
-        return None
-
-
-def _short(name: str) -> str:
-    """A name as an error shows it: quoted, in one line, and not longer than one reads."""
-    return repr(name if len(name) <= 200 else name[:200] + "…")
-
-
-def _looks_like_a_path(name: str) -> bool:
-    return name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name
-
-
-def _known() -> str:
-    return ", ".join(card.id for card in catalogue.models() if card.is_available)

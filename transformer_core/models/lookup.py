@@ -1,0 +1,89 @@
+"""What a name stands for, before anything is loaded: a model here, one to fetch, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transformer_core.errors import ModelUnavailableError
+from transformer_core.models import catalogue, hub
+from transformer_core.models.catalogue import ModelCard, megabytes
+from transformer_core.models.names import gguf_file, local_path, why_no_model
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model that a name stands for.
+
+    Attributes:
+        card: What is known of it; ``card.id`` is what ``load`` takes.
+        plan: What would be fetched first; None if it is on this machine.
+    """
+
+    card: ModelCard
+    plan: hub.HubPlan | None = None
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What to tell before it is loaded: each fact with its name."""
+        card, plan = self.card, self.plan
+        n_parameters = card.parameters or (plan.parameters if plan else None)
+        facts = {
+            "Name": card.name,
+            "Kind": card.family or (plan.architecture if plan else "") or "unknown",
+            "Parameters": f"{n_parameters / 1e6:,.1f} M" if n_parameters else "unknown",
+            "Licence": plan.licence if plan else card.licence,
+            "Source": card.source,
+        }
+        if plan is None:
+            return facts | {"Size": megabytes(card.size_bytes)}
+        files = f"{len(plan.sizes)} files at commit {plan.commit[:12]}"
+        return facts | {"Download": f"{megabytes(plan.size_bytes)} ({files})"}
+
+
+def is_here(name: str) -> bool:
+    """Whether a model can be loaded from this machine, without a network; imports no torch."""
+    card = catalogue.find_card(name)
+    if card is not None:
+        return card.is_available
+    return local_path(name) is not None or (
+        why_no_model(name) is None and hub.cached_folder(name) is not None
+    )
+
+
+def look_up(name: str) -> Found:
+    """Find out what a name stands for; asks the hub only for what is not on this machine.
+
+    Raises:
+        ModelUnavailableError: If it stands for nothing that can be loaded, and why not.
+    """
+    name = name.strip()
+    card = catalogue.find_card(name)
+    if card is not None and card.is_available:
+        return Found(card)
+    if card is not None and card.origin != "hub":
+        raise ModelUnavailableError(
+            f"{card.name} is not on this machine. Get it: {card.how_to_get}"
+        )
+    if card is None and is_here(name):
+        return Found(_card_of(name))
+    reason = None if card is not None else why_no_model(name)
+    if reason is not None:
+        raise ModelUnavailableError(reason)
+    hub_id = name if card is None else str(card.hub_id)
+    plan = hub.plan_download(hub_id)
+    known = card or ModelCard(hub_id, hub_id, "", "", origin="hub", hub_id=hub_id)
+    source = f"https://huggingface.co/{hub_id}"
+    return Found(replace(known, size_bytes=plan.size_bytes, source=source), plan)
+
+
+def _card_of(name: str) -> ModelCard:
+    from transformer_core.models import folders
+
+    path, cached = local_path(name), hub.cached_folder(name)
+    if path is None and cached is not None:
+        return folders.card_of(cached, model_id=name, origin="hub")
+    file = gguf_file(Path(name).expanduser())
+    if file is None:
+        return folders.card_of(Path(name).expanduser(), model_id=name)
+    return ModelCard(name, file.stem, "", "", source=str(file), size_bytes=file.stat().st_size)
