@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +18,15 @@ def edges(length: int, n_blocks: int) -> list[int]:
     """Where each of at most ``n_blocks`` blocks of an axis starts, and the axis' end."""
     n_blocks = min(length, n_blocks)
     return [i * length // n_blocks for i in range(n_blocks + 1)]
+
+
+def block_maxima(
+    patterns: Float[Tensor, "head query_pos key_pos"], *, size: int = 32
+) -> Float[Tensor, "head rows columns"]:
+    """Several patterns pooled to at most size × size blocks: the largest weight of each."""
+    rows, columns = (edges(n, size)[:-1] for n in patterns.shape[1:])
+    by_row = np.maximum.reduceat(patterns.numpy(), rows, axis=1)
+    return torch.from_numpy(np.maximum.reduceat(by_row, columns, axis=2))
 
 
 def pooled_pattern(

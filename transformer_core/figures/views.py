@@ -219,15 +219,17 @@ def _whole(trace: Trace, site: str, title: str, selected: tuple[int, int] | None
 
 
 def _overview(trace: Trace, site: str) -> tuple[NDArray[np.float32], list[list[HeadNote]]]:
-    from transformer_core.analysis.heads import head_facts
-    from transformer_core.analysis.pooling import pooled_pattern
+    from transformer_core.analysis.heads import layer_patterns, pattern_facts
+    from transformer_core.analysis.pooling import block_maxima
 
     is_self, maps, notes = site != "cross", [], []
     for layer in range(trace.n_layers(site)):
-        record = trace.light(site, layer)
-        heads = range(record.n_heads)
-        maps.append(np.stack([pooled_pattern(record, h, size=32)[0].numpy() for h in heads]))
-        notes.append([HeadNote(**vars(head_facts(record, h, is_self=is_self))) for h in heads])
+        small, facts = [], []
+        for patterns, visible in layer_patterns(trace.light(site, layer)):
+            small.append(block_maxima(patterns).numpy())
+            facts += pattern_facts(patterns, visible, is_self=is_self)
+        maps.append(np.concatenate(small))
+        notes.append([HeadNote(**vars(of_head)) for of_head in facts])
     return np.stack(maps), notes
 
 

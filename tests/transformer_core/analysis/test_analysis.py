@@ -5,8 +5,15 @@ import math
 import pytest
 import torch
 
-from transformer_core.analysis.heads import entropy, head_facts, mean_distance, role_scores
-from transformer_core.analysis.pooling import pooled_pattern
+from transformer_core.analysis.heads import (
+    entropy,
+    head_facts,
+    layer_patterns,
+    mean_distance,
+    pattern_facts,
+    role_scores,
+)
+from transformer_core.analysis.pooling import block_maxima, pooled_pattern
 from transformer_core.analysis.words import by_word, without
 from transformer_core.errors import InputError
 from transformer_core.tokenization.tokens import Tokens
@@ -49,6 +56,25 @@ def test_pooled_blocks_are_the_extremes_and_means_of_the_whole_pattern() -> None
     blocks = record(9).pattern(1).reshape(3, 3, 3, 3)
     assert torch.allclose(largest, blocks.amax(dim=(1, 3)))
     assert torch.allclose(mean, blocks.mean(dim=(1, 3)), atol=1e-6)
+
+
+def test_maxima_of_several_heads_are_those_of_each() -> None:
+    whole = record(9)
+    maxima = block_maxima(whole.pattern(), size=4)
+    for head in range(whole.n_heads):
+        assert torch.equal(maxima[head], pooled_pattern(whole, head, size=4)[0])
+
+
+def test_facts_of_a_layer_are_those_of_its_heads() -> None:
+    for one in (record(9), record(9, is_causal=False)):
+        blocks = list(layer_patterns(one))
+        facts = [f for p, seen in blocks for f in pattern_facts(p, seen, is_self=True)]
+        for head, found in enumerate(facts):
+            alone = head_facts(one, head, is_self=True)
+            assert found.role == alone.role
+            assert (found.score, found.baseline) == pytest.approx((alone.score, alone.baseline))
+            assert found.distance == pytest.approx(alone.distance)
+            assert found.entropy == pytest.approx(float(entropy(one.pattern(head)).mean()))
 
 
 def test_merged_words_sum_over_keys_and_average_over_queries() -> None:
