@@ -51,12 +51,14 @@ class NextTokenEffect:
     Attributes:
         size: KL(before ‖ after) in bits, over the whole vocabulary.
         ids: The likeliest tokens, before or after, most likely before first.
+        names: The same tokens as people read them.
         before: Their probabilities in the untouched model.
         after: Their probabilities with the heads off.
     """
 
     size: float
     ids: Int[Tensor, " candidate"]
+    names: tuple[str, ...]
     before: Float[Tensor, " candidate"]
     after: Float[Tensor, " candidate"]
 
@@ -91,13 +93,16 @@ def switch_off(model: TraceableModel, trace: Trace, site: str, switches: Switche
     return model.trace(_text(trace), trace.target, interventions=off)
 
 
-def effect_on(plain: Trace, changed: Trace, *, n_candidates: int = 5) -> Effect:
+def effect_on(
+    model: TraceableModel, plain: Trace, changed: Trace, *, n_candidates: int = 5
+) -> Effect:
     """Compare the outputs of two runs on the same tokens.
 
     An encoder–decoder is measured on the target's probabilities, a decoder on the next token's, an
     encoder on its sentence embedding.
 
     Args:
+        model: The model of both; it names the candidates.
         plain: The untouched model's trace.
         changed: The trace with heads off.
         n_candidates: How many of the likeliest next tokens, before and after, to name.
@@ -111,7 +116,7 @@ def effect_on(plain: Trace, changed: Trace, *, n_candidates: int = 5) -> Effect:
         return _on_target(plain, changed)
     before, after = plain.next_logits, changed.next_logits
     if plain.sites == ("decoder",) and before is not None and after is not None:
-        return _on_next_token(before, after, n_candidates)
+        return _on_next_token(model, before, after, n_candidates)
     return _on_embedding(plain, changed)
 
 
@@ -150,7 +155,8 @@ def sweep(
             ],
         )
         yield {
-            head: effect_on(plain, trace).size for head, trace in zip(batch, changed, strict=True)
+            head: effect_on(model, plain, trace, n_candidates=1).size
+            for head, trace in zip(batch, changed, strict=True)
         }
 
 
@@ -239,11 +245,22 @@ def _on_embedding(plain: Trace, changed: Trace) -> EmbeddingEffect:
     return EmbeddingEffect(max(0.0, float(1 - cosine)), moved.float())
 
 
-def _on_next_token(before: Tensor, after: Tensor, n_candidates: int) -> NextTokenEffect:
+def _on_next_token(
+    model: TraceableModel, before: Tensor, after: Tensor, n_candidates: int
+) -> NextTokenEffect:
     p, q = before.float().softmax(-1), after.float().softmax(-1)
     likely = {*p.topk(n_candidates).indices.tolist(), *q.topk(n_candidates).indices.tolist()}
-    ids = torch.tensor(sorted(likely, key=lambda token: (-float(p[token]), token)))
-    return NextTokenEffect(float(divergence(before, after)), ids, p[ids], q[ids])
+    ranked = sorted(likely, key=lambda token: (-float(p[token]), token))
+    ids, names = torch.tensor(ranked), tuple(_name(model, token) for token in ranked)
+    return NextTokenEffect(float(divergence(before, after)), ids, names, p[ids], q[ids])
+
+
+def _name(model: TraceableModel, token: int) -> str:
+    """A token as people read it; models often have more rows than their tokenizer has tokens."""
+    try:
+        return model.tokenizer.from_ids([token]).display[0]
+    except InputError:
+        return f"⟨{token}⟩"
 
 
 def _on_target(plain: Trace, changed: Trace) -> TargetEffect:

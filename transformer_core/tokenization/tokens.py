@@ -222,3 +222,10 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of these ids, special tokens left out."""
+
+    def from_ids(self, ids: Sequence[int]) -> Tokens:
+        """Return the tokens of ids that a model wrote or a decoder reads, with their text.
+
+        Raises:
+            InputError: If an id is none of the vocabulary's.
+        """

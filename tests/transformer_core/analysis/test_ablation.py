@@ -100,14 +100,14 @@ def test_a_head_off_equals_a_projection_that_does_not_get_it(
 def test_nothing_off_changes_nothing(models: Any) -> None:
     for kind in ("bert", "gpt2", "marian"):
         plain = traced(models, kind)
-        effect = effect_on(plain, switch_off(models[kind], plain, plain.sites[0], {}))
+        effect = effect_on(models[kind], plain, switch_off(models[kind], plain, plain.sites[0], {}))
         assert effect.size == pytest.approx(0, abs=1e-9)
 
 
 def test_an_encoder_is_measured_on_its_sentence_embedding(models: Any) -> None:
     plain = traced(models, "bert")
     changed = switch_off(models["bert"], plain, "encoder", {(0, 1): "zero", (1, 2): "mean"})
-    effect = effect_on(plain, changed)
+    effect = effect_on(models["bert"], plain, changed)
     assert isinstance(effect, EmbeddingEffect)
     before, after = (t.resid("encoder", layer=1) for t in (plain, changed))
     a, b = before.mean(0), after.mean(0)
@@ -121,7 +121,7 @@ def test_an_encoder_is_measured_on_its_sentence_embedding(models: Any) -> None:
 def test_a_decoder_is_measured_on_the_next_token(models: Any) -> None:
     plain = traced(models, "gpt2")
     changed = switch_off(models["gpt2"], plain, "decoder", {(1, 0): "uniform"})
-    effect = effect_on(plain, changed, n_candidates=3)
+    effect = effect_on(models["gpt2"], plain, changed, n_candidates=3)
     assert isinstance(effect, NextTokenEffect)
     assert plain.logits is not None
     assert changed.logits is not None
@@ -131,6 +131,8 @@ def test_a_decoder_is_measured_on_the_next_token(models: Any) -> None:
         effect.ids.tolist()
     )
     assert torch.equal(effect.before, p[effect.ids])
+    names = models["gpt2"].tokenizer.from_ids(effect.ids.tolist()).display
+    assert [name.strip() for name in effect.names] == [name.strip() for name in names]
     assert torch.equal(effect.after, q[effect.ids])
     assert torch.equal(effect.before, effect.before.sort(descending=True).values)
 
@@ -139,7 +141,7 @@ def test_an_encoder_decoder_is_measured_on_its_target(models: Any) -> None:
     plain = traced(models, "marian")
     assert plain.target is not None
     changed = switch_off(models["marian"], plain, "cross", {(0, 0): "zero"})
-    effect = effect_on(plain, changed)
+    effect = effect_on(models["marian"], plain, changed)
     assert isinstance(effect, TargetEffect)
     assert plain.logits is not None
     assert changed.logits is not None
@@ -161,7 +163,8 @@ def test_a_sweep_in_batches_equals_each_head_alone(
     swept = head_importance(models[kind], plain, site, mode=mode)
     assert swept.shape == (plain.n_layers(site), plain.n_heads(site))
     for layer, head in ((0, 0), (0, 3), (1, 1), (1, 3)):
-        alone = effect_on(plain, switch_off(models[kind], plain, site, {(layer, head): mode}))
+        off = switch_off(models[kind], plain, site, {(layer, head): mode})
+        alone = effect_on(models[kind], plain, off)
         assert swept[layer, head] == pytest.approx(alone.size, rel=1e-3, abs=1e-7)
     assert len({round(value, 9) for value in swept.flatten().tolist()}) == swept.numel()
 
@@ -188,7 +191,7 @@ def test_divergence_is_the_textbook_s() -> None:
 
 def test_other_tokens_and_imported_matrices_are_refused(models: Any) -> None:
     with pytest.raises(InputError, match="different tokens"):
-        effect_on(models["bert"].trace("The cat"), models["bert"].trace("The mat"))
+        effect_on(models["bert"], models["bert"].trace("The cat"), models["bert"].trace("The mat"))
     matrix = Trace.from_patterns(
         {"encoder": torch.full((1, 1, 2, 2), 0.5)}, source=Tokens.from_labels(["a", "b"])
     )
