@@ -23,6 +23,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -263,24 +264,28 @@ def switchboard_payload(
     switches: Mapping[tuple[int, int], str],
     *,
     shape: tuple[int, int],
-    modes: Sequence[str] = ("zero", "mean", "uniform"),
     importance: ArrayLike | None = None,
+    extras: Mapping[str, Any],
 ) -> Payload:
     """Draw a toggle for each head; the state ``switches`` lists ``[layer, head, mode]``.
 
-    Options: ``n_layers n_heads modes switches importance unit``.
+    Options: ``n_layers n_heads switches importance`` and those of :mod:`.ablation`.
 
     Args:
         switches: Heads that are off, and how.
         shape: Number of layers and of heads.
-        importance: ``[layer head]``: change of the output when the head is off, for the colour.
+        importance: ``[layer head]``: change of the output when the head alone is off, for the
+            colour; NaN where it is not known yet.
+        extras: More options.
     """
+    known = None if importance is None else np.asarray(importance, float).tolist()
     options = {
         "n_layers": shape[0],
         "n_heads": shape[1],
-        "modes": list(modes),
         "switches": [[layer, head, mode] for (layer, head), mode in switches.items()],
-        "importance": None if importance is None else np.asarray(importance, float).tolist(),
+        "importance": known
+        and [[None if math.isnan(size) else size for size in row] for row in known],
+        **extras,
     }
     return _payload("switchboard", picture, options, {})
 
@@ -290,20 +295,30 @@ def pair_payload(
     patterns: tuple[ArrayLike, ArrayLike],
     *,
     other: Picture,
-    query_pairs: Sequence[Cell],
-    key_pairs: Sequence[Cell],
+    pairs: tuple[Sequence[Cell], Sequence[Cell]],
+    allowed: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
+    extras: Mapping[str, Any],
 ) -> Payload:
     """Draw two maps side by side, hovering linked through aligned tokens.
 
-    Options: ``other`` (title, queries, keys, model, place) and ``query_pairs``, ``key_pairs``:
-    positions in the first and in the second picture that belong together.
+    Options: ``other`` (title, queries, keys, model, place), ``query_pairs``, ``key_pairs``, and
+    those of :mod:`.compare`.
+
+    Args:
+        pairs: Queries, and keys, of the first and the second picture that belong together.
+        allowed: True where a query may look at a key.
+        extras: More options.
     """
     options = {
         "other": {**other.to_dict(), "place": other.place},
-        "query_pairs": [list(pair) for pair in query_pairs],
-        "key_pairs": [list(pair) for pair in key_pairs],
+        "query_pairs": [list(pair) for pair in pairs[0]],
+        "key_pairs": [list(pair) for pair in pairs[1]],
+        **extras,
     }
-    arrays = {"weights": quantise(patterns[0]), "other": quantise(patterns[1])}
+    arrays = {
+        name: quantise(pattern, allowed=seen)
+        for name, pattern, seen in zip(("weights", "other"), patterns, allowed, strict=True)
+    }
     return _payload("pair", picture, options, arrays)
 
 
