@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from transformer_core.errors import EmptyInputError, InputError, TextTooLongError
 from transformer_core.tokenization.alignment import align, trim, word_ids
+from transformer_core.tokenization.checks import check_text
 from transformer_core.tokenization.pieces import Marks, piece_bytes, show_piece
 from transformer_core.tokenization.tokens import Span, Tokens
 
@@ -126,7 +127,7 @@ class HuggingFaceTokenizer:
         return piece if isinstance(piece, str) else f"<{index}>"
 
     def _encode(self, text: str, tokenizer: PreTrainedTokenizerBase) -> Tokens:
-        _check_text(text)
+        check_text(text)
         encoded = self._encode_fast(text, tokenizer) if tokenizer.is_fast else None
         if encoded is None:
             with self._lock:
@@ -219,14 +220,3 @@ def _find(ids: Sequence[int], inner: Sequence[int]) -> int:
         if list(ids[start : start + len(inner)]) == list(inner):
             return start
     raise InputError("This tokenizer changes tokens when it adds the special ones.")
-
-
-def _check_text(text: str) -> None:
-    if not text.strip():
-        raise EmptyInputError("There is no text yet: type a sentence.")
-    for position, character in enumerate(text) if not text.isascii() else ():
-        if "\ud800" <= character <= "\udfff":
-            raise InputError(
-                f"Character {position} of the text (U+{ord(character):04X}) is half of a surrogate "
-                "pair, which stands for no character. Remove it, or paste the text again."
-            )
