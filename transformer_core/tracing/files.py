@@ -1,8 +1,7 @@
 """Traces as NPZ files: plain arrays and one JSON header, never a pickle."""
 
 import json
-import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transformer_core.errors import FileFormatError
+from transformer_core.errors import FileFormatError, InputError
 from transformer_core.tokenization.tokens import Tokens
+from transformer_core.tracing.archives import Arrays, read_arrays
+from transformer_core.tracing.checks import check_record
 from transformer_core.tracing.records import AttentionRecord, Details
-from transformer_core.tracing.trace import Provenance, Trace
+from transformer_core.tracing.trace import SITES, Provenance, Trace
 
 FORMAT = "transformer-workbench-trace"
 VERSION = 1
+HEADER = "header"
 _TENSORS = ("q", "k", "mask", "bias", "v", "z")
 
 
@@ -43,7 +45,7 @@ def save_trace(trace: Trace, path: Path, *, details: bool) -> None:
         "records": records,
         "streams": resid,
     }
-    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
@@ -57,19 +59,31 @@ def load_trace(path: Path) -> Trace:
         FileFormatError: If the file is missing, damaged, or no trace.
     """
     try:
-        # Opened here: NumPy leaves a file that is no NPZ open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(arrays["header"].tobytes())
-        if header["format"] != FORMAT or header["version"] != VERSION:
-            raise FileFormatError(f"{path.name} is no trace of version {VERSION}.")
-        return _trace(header, arrays)
+        with path.open("rb") as file:
+            arrays = read_arrays(file, path.name)
     except OSError as error:
         raise FileFormatError(f"{path.name} cannot be read as a trace: {error}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    return trace_of(arrays, path.name)
+
+
+def trace_of(arrays: Arrays, name: str) -> Trace:
+    """Make a trace of the arrays of its file.
+
+    Raises:
+        FileFormatError: If they are no trace, or contradict each other.
+    """
+    try:
+        header = json.loads(arrays[HEADER].tobytes())
+        if header["format"] != FORMAT or header["version"] != VERSION:
+            raise FileFormatError(f"{name} is no trace of version {VERSION}.")
+        json.dumps(header, ensure_ascii=False).encode()  # half a surrogate pair ends here
+        return _trace(header, arrays)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileFormatError(
-            f"{path.name} is no trace: a trace is an NPZ file written by Trace.save."
+            f"{name} is no trace: a trace is an NPZ file written by Trace.save."
         ) from error
+    except InputError as error:
+        raise FileFormatError(f"{name} is a damaged trace: {error}") from error
 
 
 def _put(arrays: dict[str, np.ndarray[Any, Any]], name: str, tensor: Tensor | None) -> None:
@@ -102,12 +116,20 @@ def _put_details(arrays: dict[str, np.ndarray[Any, Any]], details: Details) -> d
     return streams
 
 
-def _trace(header: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> Trace:
-    tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if name != "header"}
+def _trace(header: dict[str, Any], arrays: Arrays) -> Trace:
+    tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if name != HEADER}
+    bare = Trace(
+        provenance=Provenance(**header["provenance"]),
+        source=Tokens.from_dict(header["source"]),
+        target=None if header["target"] is None else Tokens.from_dict(header["target"]),
+        attention={},
+        extra={"interventions": header["interventions"]},
+    )
     detailed = {
-        site: tuple(_record(tensors, f"{site}/{i}", meta) for i, meta in enumerate(metas))
-        for site, metas in header["records"].items()
+        site: _records(tensors, bare, site, metas) for site, metas in header["records"].items()
     }
+    if not detailed:
+        raise InputError("it holds no attention.")
     streams = header["streams"]
     details = streams and Details(
         attention=detailed,
@@ -115,29 +137,55 @@ def _trace(header: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> T
         ff=_streams(tensors, "ff", streams["ff"]),
         logits=tensors.get("logits"),
     )
-    return Trace(
-        provenance=Provenance(**header["provenance"]),
-        source=Tokens.from_dict(header["source"]),
-        target=None if header["target"] is None else Tokens.from_dict(header["target"]),
+    return replace(
+        bare,
         attention={site: tuple(r.light() for r in layers) for site, layers in detailed.items()},
         recompute=(lambda: details) if details else None,
         kept_logits=tensors.get("logits"),
-        extra={"interventions": header["interventions"]},
     )
 
 
-def _record(tensors: dict[str, Tensor], name: str, meta: dict[str, Any]) -> AttentionRecord:
+def _records(
+    tensors: dict[str, Tensor], trace: Trace, site: str, metas: list[dict[str, Any]]
+) -> tuple[AttentionRecord, ...]:
+    """The layers of a site, once they fit its tokens."""
+    if site not in SITES or (site == "cross" and trace.target is None):
+        raise InputError(f"it has the site {site!r}.")
+    n_tokens = len(trace.query_tokens(site)), len(trace.key_tokens(site))
+    layers = tuple(
+        _record(tensors, (site, layer), meta, n_tokens) for layer, meta in enumerate(metas)
+    )
+    if len({layer.n_heads for layer in layers}) != 1:
+        raise InputError(f"its layers at {site!r} differ in heads, or there are none.")
+    return layers
+
+
+def _record(
+    tensors: dict[str, Tensor],
+    place: tuple[str, int],
+    meta: dict[str, Any],
+    n_tokens: tuple[int, int],
+) -> AttentionRecord:
+    name = f"{place[0]}/{place[1]}"
+    fields = {field: tensors.get(f"{name}/{field}") for field in _TENSORS}
+    scaling = float(meta["scaling"])
+    overrides = {int(head): tensors[f"{name}/override{head}"] for head in meta["overrides"]}
+    check_record(fields, overrides=overrides, scaling=scaling, n_tokens=n_tokens, where=name)
     return AttentionRecord(
-        **{field: tensors.get(f"{name}/{field}") for field in _TENSORS},  # type: ignore[arg-type]
-        scaling=float(meta["scaling"]),
+        **fields,  # type: ignore[arg-type]
+        scaling=scaling,
         is_causal=bool(meta["is_causal"]),
-        overrides={head: tensors[f"{name}/override{head}"] for head in meta["overrides"]},
+        overrides=overrides,
     )
 
 
 def _streams(
     tensors: dict[str, Tensor], kind: str, counts: dict[str, int]
 ) -> dict[str, tuple[Tensor, ...]]:
-    return {
+    streams = {
         site: tuple(tensors[f"{kind}/{site}/{i}"] for i in range(n)) for site, n in counts.items()
     }
+    for site, layers in streams.items():
+        if any(tensor.ndim != 2 or not tensor.is_floating_point() for tensor in layers):
+            raise InputError(f"{kind} at {site!r} is not a row of numbers a token.")
+    return streams

@@ -352,10 +352,19 @@ def _check_imported(trace: Trace, site: str, layers: Tensor) -> None:
             f"The matrix at {site!r} is {layers.shape[2]} × {layers.shape[3]}, but there are "
             f"{wanted[0]} query tokens and {wanted[1]} key tokens."
         )
-    if bool((layers < 0).any()) or not bool(torch.isfinite(layers).all()):
-        raise InputError(f"The matrix at {site!r} has weights that are negative or not finite.")
-    off = float((layers.sum(-1) - 1).abs().max())
-    if off > 1e-2:
+    wrong = ~torch.isfinite(layers) | (layers < 0)
+    if bool(wrong.any()):
+        layer, head, query, key = (int(i) for i in wrong.nonzero()[0])
         raise InputError(
-            f"Rows at {site!r} must sum to 1 (attention weights); one is off by {off:.3g}."
+            f"Weights must be numbers from 0 to 1; L{layer} H{head} at {site!r} has "
+            f"{float(layers[layer, head, query, key])} in row {query}, column {key}."
+        )
+    sums = layers.sum(-1)
+    off = (sums - 1).abs()
+    if bool((off > 1e-2).any()):
+        layer, head, query = (int(i) for i in (off > 1e-2).nonzero()[0])
+        raise InputError(
+            "Rows must sum to 1, as attention weights do; "
+            f"row {query} of L{layer} H{head} at {site!r} sums to "
+            f"{float(sums[layer, head, query]):.4g}. Scores before softmax, or a row of padding?"
         )

@@ -1,0 +1,85 @@
+"""NPZ files from anywhere: what is inside is looked at before any of it is unpacked."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from transformer_core.errors import FileFormatError
+
+Arrays = dict[str, NDArray[Any]]
+
+MAX_UNPACKED = 2**30
+"""Bytes that a file may unpack to."""
+MAX_ARRAYS = 20_000
+_KINDS = "bifuSU"  # booleans, numbers, strings; no objects, which are pickles
+_BROKEN = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_arrays(file: IO[bytes], name: str) -> Arrays:
+    """Read the arrays of an NPZ file; nothing is executed, and nothing large is unpacked unseen.
+
+    Args:
+        file: The file, open for reading.
+        name: What to call it in an error.
+
+    Raises:
+        FileFormatError: If it is damaged, no NPZ file, holds pickles, or unpacks to too much.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            _check_sizes(members, name)
+            return {
+                member.filename.removesuffix(".npy"): _read(archive, member, name)
+                for member in members
+            }
+    except _BROKEN as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileFormatError(f"{name} is damaged or no NPZ file: {reason}.") from error
+
+
+def _check_sizes(members: list[zipfile.ZipInfo], name: str) -> None:
+    n_bytes = sum(member.file_size for member in members)
+    if len(members) > MAX_ARRAYS or n_bytes > MAX_UNPACKED:
+        raise FileFormatError(
+            f"{name} would unpack to {len(members):,} arrays of {n_bytes / 2**20:,.0f} MiB; at "
+            f"most {MAX_ARRAYS:,} arrays and {MAX_UNPACKED / 2**20:,.0f} MiB are read. Save fewer "
+            "layers, or a shorter text."
+        )
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDArray[Any]:
+    """Read one array whose header promises no more than the archive holds."""
+    with archive.open(member) as stream:
+        version = npy.read_magic(stream)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+    if dtype.kind not in _KINDS:
+        raise FileFormatError(
+            f"{name}: the array {member.filename} holds Python objects ({dtype}), which are not "
+            "read. Save numbers, and texts as strings: np.array(tokens)."
+        )
+    n_cells = 1
+    for size in shape:
+        n_cells *= size
+    if n_cells * dtype.itemsize > member.file_size:
+        raise FileFormatError(f"{name}: the array {member.filename} is not complete.")
+    with archive.open(member) as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
