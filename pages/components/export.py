@@ -21,11 +21,14 @@ def files_of(view: View, now: Situation) -> Files:
     files: dict[str, tuple[str, object]] = {}
     if picture is not None:
         files["HTML (self-contained)"] = (f"{name}.html", lambda: html.to_html(picture(now)))
-    files |= {
-        "CSV": (f"{name}.csv", lambda: export.to_csv(trace, place)),
-        "JSON": (f"{name}.json", lambda: export.to_json(trace, place)),
-        "NPZ (whole trace)": (f"{trace.model_name}.npz", lambda: _npz(trace)),
-    }
+    if view.files is not None:
+        files |= view.files(now)
+    else:
+        files |= {
+            "CSV": (f"{name}.csv", lambda: export.to_csv(trace, place)),
+            "JSON": (f"{name}.json", lambda: export.to_json(trace, place)),
+        }
+    files["NPZ (whole trace)"] = (f"{trace.model_name}.npz", lambda: _npz(trace))
     return files  # type: ignore[return-value]
 
 

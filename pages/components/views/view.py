@@ -12,6 +12,7 @@ from pages.components.attention_view import attention_view
 from transformer_core.figures.views import Place, Reading
 
 if TYPE_CHECKING:
+    from pages.components.footer import Files
     from transformer_core.figures.payload import Payload
     from transformer_core.tracing.trace import Trace
 
@@ -60,6 +61,7 @@ class View:
         code: The lines of Python that make this very picture.
         payload: The picture as the component takes it, for the HTML file; None for charts.
         controls: The shared controls that it reads, of ``layer head words special sink``.
+        files: Its numbers as files, where they are other than one head's pattern.
     """
 
     name: str
@@ -68,6 +70,7 @@ class View:
     code: Callable[[Situation], str]
     payload: Callable[[Situation], Payload] | None = None
     controls: frozenset[str] = frozenset({"layer", "head"})
+    files: Callable[[Situation], Files] | None = None
 
 
 def canvas(payload: Callable[[Situation], Payload]) -> Callable[[Situation], None]:

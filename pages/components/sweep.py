@@ -1,0 +1,103 @@
+"""A sweep over all heads of a site: begun, watched and stopped here, shared by all sessions."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import streamlit as st
+
+from pages.components.cache import model_of
+from transformer_core.figures import ablation as figures
+
+if TYPE_CHECKING:
+    from transformer_core.analysis.sweeps import HeadSweep, Progress
+    from transformer_core.tracing.interventions import AblationMode
+    from transformer_core.tracing.trace import Trace
+
+N_SHOWN = 12
+"""Heads that a sweep finds before the board is drawn anew."""
+
+POLL_SECONDS = 0.5
+
+
+class Asked(NamedTuple):
+    """What is swept: plain values that tell one sweep from another."""
+
+    model_id: str
+    text: str
+    target: str | None
+    site: str
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def sweep_of(asked: Asked, mode: AblationMode, _trace: Trace) -> HeadSweep:
+    """One sweep for all who look at the same.
+
+    Args:
+        _trace: The trace of what is asked.
+    """
+    from transformer_core.analysis.sweeps import HeadSweep
+
+    return HeadSweep(model_of(asked.model_id), _trace, asked.site, mode)
+
+
+def sweep_controls(asked: Asked, mode: AblationMode, sweep: HeadSweep, unit: str) -> None:
+    """Offer to begin, watch or stop a sweep; while it runs the page comes back by itself."""
+    name, progress = repr((asked, mode)), sweep.progress
+    if progress.error:
+        st.error(progress.error)
+    elif progress.is_complete:
+        layer, head, size = figures.ranking(sweep.importance)[0]
+        st.caption(
+            f"All {progress.n_heads} heads swept, each off alone. "
+            f"The most important: L{layer} H{head}, {size:.3g} {unit}."
+        )
+    elif st.session_state.get("sweeping") == name:
+        me = _who()
+        st.button(
+            "Stop", icon=":material/stop:", key="stop_sweep", on_click=partial(_stop, sweep, me)
+        )
+        _watch(sweep, me, progress.n_done)
+    else:
+        _offer(name, progress)
+
+
+def _offer(name: str, progress: Progress) -> None:
+    st.button(
+        "Go on" if progress.n_done else "Sweep all heads",
+        icon=":material/grid_on:",
+        key="start_sweep",
+        on_click=partial(st.session_state.__setitem__, "sweeping", name),
+    )
+    st.caption(
+        f"{progress.n_done} of {progress.n_heads} heads are known."
+        if progress.n_done
+        else f"Switches each of the {progress.n_heads} heads off alone and colours the board."
+    )
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _watch(sweep: HeadSweep, who: str, n_drawn: int) -> None:
+    """Look at the sweep, which goes on while somebody does.
+
+    Args:
+        n_drawn: Heads that the board shows; a fragment keeps what it was given.
+    """
+    progress = sweep.watch(who)
+    share = progress.n_done / progress.n_heads
+    st.progress(share, text=f"{progress.n_done} of {progress.n_heads} heads", width=260)
+    if progress.n_done - n_drawn >= N_SHOWN or progress.is_complete or progress.error:
+        st.rerun()
+
+
+def _stop(sweep: HeadSweep, who: str) -> None:
+    sweep.leave(who)
+    st.session_state.pop("sweeping", None)
+
+
+def _who() -> str:
+    """This session, among those that watch a sweep."""
+    who: str = st.session_state.setdefault("watcher", uuid.uuid4().hex)
+    return who
