@@ -6,34 +6,59 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from transformer_core.cli_training import add_training
 from transformer_core.errors import InputError, TransformerCoreError
 
 SUFFIXES = (".json", ".npz", ".html")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command; the usage is a ``--help`` away."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with 2."""
+        self.exit(2, f"{' '.join(message.split())} ({self.prog} --help says what can be given)\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 2 and one line on stderr for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m transformer_core", description=__doc__)
+    parser = _Parser(prog="python -m transformer_core", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     listing = verbs.add_parser("models", help="list the models that are known by name")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(run=_models)
     _add_attend(verbs)
+    add_training(verbs)
     painting = verbs.add_parser("first-paint", help="make again what the app shows while it loads")
     painting.set_defaults(run=_first_paint)
     args = parser.parse_args(argv)
     try:
         result: int = args.run(args)
     except TransformerCoreError as error:
-        sys.stderr.write(" ".join(str(error).split()) + "\n")
-        return 2
+        return _bad_input(str(error))
+    except OSError as error:
+        if error.filename is None or isinstance(error, BrokenPipeError):
+            raise
+        return _bad_input(f"{error.filename}: {error.strerror}.")
     return result
 
 
+def _bad_input(message: str) -> int:
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""  # over a progress line that did not end
+    sys.stderr.write(f"{clear}{' '.join(message.split())}\n")
+    return 2
+
+
 def _add_attend(verbs: Any) -> None:
-    attend = verbs.add_parser("attend", help="the attention patterns of a text")
+    attend = verbs.add_parser(
+        "attend",
+        help="the attention patterns of a text",
+        description="Print the attention patterns of a text as JSON, or write them to a file.",
+        epilog="The Attention page opens what is printed, as it does NPZ files: the module "
+        "transformer_core.tracing.imports says what such a file may hold.",
+    )
     attend.add_argument("model", help="catalogue id, local folder or hub id")
     attend.add_argument("text")
     attend.add_argument("--target", help="what the decoder reads (default: decoded greedily)")
@@ -54,7 +79,7 @@ def _first_paint(_: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from transformer_core.models.catalogue import models
+    from transformer_core.models.catalogue import megabytes, models
 
     cards = models()
     if args.json:
@@ -62,7 +87,8 @@ def _models(args: argparse.Namespace) -> int:
         return 0
     for card in cards:
         state = "available" if card.is_available else f"get it: {card.how_to_get}"
-        sys.stdout.write(f"{card.id:32} {card.family:16} {card.task:24} {state}\n")
+        size = megabytes(card.size_bytes)
+        sys.stdout.write(f"{card.id:28} {card.family:15} {card.task:20} {size:>12}  {state}\n")
     return 0
 
 

@@ -62,5 +62,9 @@ class DataError(TransformerCoreError):
     """A row of a data set that cannot be used; the message names the line."""
 
 
+class CheckpointError(TransformerCoreError):
+    """A checkpoint that cannot be written, read, or that belongs to another model."""
+
+
 class StoppedError(TransformerCoreError):
     """Work that somebody stopped."""

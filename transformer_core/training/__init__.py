@@ -1,0 +1,1 @@
+"""Training an encoder–decoder on parallel text: data, loop, checkpoints, evaluation."""
