@@ -20,6 +20,7 @@ from tqdm.std import tqdm
 
 from transformer_core.errors import ModelUnavailableError
 from transformer_core.models.cache import Progress, ignore_progress
+from transformer_core.models.catalogue import megabytes
 
 # The client's other way of fetching (Xet) reports from threads of its own, where nobody can stop
 # it, and begins anew each time.
@@ -188,7 +189,7 @@ class _Counter:
     """Adds up what the files of a download have brought."""
 
     def __init__(self, hub_id: str, total: int, progress: Progress) -> None:
-        self._message = f"Downloading {hub_id}"
+        self._message = f"Downloading {hub_id}, {megabytes(total)}"
         self._total = max(total, 1)
         self._progress = progress
         self._done = 0
