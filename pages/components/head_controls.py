@@ -20,7 +20,7 @@ def head_controls(trace: Trace, uses: Collection[str]) -> tuple[Place, Reading]:
     """Let a person choose; layer and head come from the session's state, checked.
 
     Args:
-        uses: The controls to offer, of ``layer head words special``.
+        uses: The controls to offer, of ``layer head words special sink``.
     """
     with st.container(horizontal=True, vertical_alignment="center", key="controls"):
         site = _site(trace)
@@ -35,9 +35,15 @@ def head_controls(trace: Trace, uses: Collection[str]) -> tuple[Place, Reading]:
             help="The rest of each row is renormalised, and it says so.",
             persist_state="session",
         )
+        sink = "sink" in uses and st.toggle(
+            "Hide first token",
+            key="hide_sink",
+            help="Many heads rest on it, an attention sink. The rest of each row is renormalised.",
+            persist_state="session",
+        )
         st.space("stretch")
         st.caption(_size(trace), width="content")
-    return Place(site, layer, head), Reading(words, hidden)
+    return Place(site, layer, head), Reading(words, hidden, sink)
 
 
 def _site(trace: Trace) -> str:

@@ -28,6 +28,8 @@ MODULES = (
     "heads_picture.js",
     "table.js",
     "why.js",
+    "svg_context.js",
+    "export.js",
     "frame.js",
     "view.js",
     "heatmap.js",
@@ -36,9 +38,22 @@ MODULES = (
     "links.js",
     "dims_picture.js",
     "dims.js",
+    "steps_numbers.js",
+    "steps_words.js",
+    "strips.js",
+    "ledger.js",
+    "steps_picture.js",
+    "player.js",
+    "steps.js",
+    "board.js",
+    "board_painter.js",
+    "effect.js",
+    "switchboard.js",
     "views.js",
     "mount.js",
 )
+
+STYLES = ("attention.css", "board.css")
 
 _IMPORT = re.compile(r'^import\s[^;]*?from\s+"[^"]+";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.MULTILINE)
@@ -47,7 +62,7 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", r
 @cache
 def styles() -> str:
     """Return the component's style sheet."""
-    return (FOLDER / "attention.css").read_text(encoding="utf-8")
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in STYLES)
 
 
 @cache

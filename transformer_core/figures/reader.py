@@ -140,9 +140,17 @@ class HeadReader:
             weights = merged(weights, here, self._keys.groups)
             if visible is not None:
                 visible = merged(visible.float(), here, self._keys.groups) > 0
-        inside = [row - rows[0] for row in rows]
-        columns = list(self._keys.kept)
-        return weights[inside][:, columns], None if visible is None else visible[inside][:, columns]
+        if len(rows) < len(groups):
+            inside = [row - rows[0] for row in rows]
+            weights, visible = weights[inside], None if visible is None else visible[inside]
+        return self._shown(weights), None if visible is None else self._shown(visible)
+
+    def _shown(self, cells: Tensor) -> Tensor:
+        """Columns that are shown; a slice where they are one run, as a copy of all takes long."""
+        kept = self._keys.kept
+        if kept[-1] - kept[0] + 1 == len(kept):
+            return cells[:, kept[0] : kept[-1] + 1]
+        return cells[:, list(kept)]
 
     def _hidden_note(self) -> tuple[str, ...]:
         if len(self._keys.kept) == len(self._keys.groups):

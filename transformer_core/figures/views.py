@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from transformer_core.errors import InputError
 from transformer_core.figures.payload import (
+    MAX_THUMBNAIL,
     HeadNote,
     Payload,
     Picture,
@@ -35,6 +36,7 @@ from transformer_core.figures.readings import (
 
 if TYPE_CHECKING:
     from transformer_core.figures.evidence import Evidence
+    from transformer_core.figures.picture import TokenStrip
     from transformer_core.tracing.trace import Trace
 
 __all__ = [
@@ -119,7 +121,7 @@ def links(trace: Trace, place: Place, reading: Reading = Reading()) -> Payload: 
             "The heat map shows longer texts."
         )
     picture = _picture(
-        reader, "Which tokens are linked?", "A line is as strong as the weight of key in query."
+        reader, "Which tokens are linked?", "A line from query to key is as strong as the weight."
     )
     visible = reader.visible()
     return links_payload(
@@ -213,9 +215,15 @@ def _whole(trace: Trace, site: str, title: str, selected: tuple[int, int] | None
         site=site,
         layer=selected[0] if selected else None,
         head=selected[1] if selected else None,
-        notes=("Maps over 32 tokens are pooled: largest weight of each block.", ROLE_NOTE),
+        notes=_pooled_note(queries, keys) + (() if site == "cross" else (ROLE_NOTE,)),
         caption=f"All heads: {trace.n_layers(site)} layers of {trace.n_heads(site)}.",
     )
+
+
+def _pooled_note(queries: TokenStrip, keys: TokenStrip) -> tuple[str, ...]:
+    if max(len(queries), len(keys)) <= MAX_THUMBNAIL:
+        return ()
+    return (f"Pooled to {MAX_THUMBNAIL} blocks a side: the largest weight of each block.",)
 
 
 def _overview(trace: Trace, site: str) -> tuple[NDArray[np.float32], list[list[HeadNote]]]:

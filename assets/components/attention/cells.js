@@ -15,7 +15,9 @@ export function paintCells(context, picture, theme) {
   context.imageSmoothingEnabled = false;
   if (matrix.isPooled && !matrix.covers(viewport)) paintBlocks(context, picture, theme);
   if (matrix.isPooled) {
-    if (matrix.window) paintLayer(context, picture, theme, matrix.window);
+    // Exact cells among blocks would stand out as stronger or weaker than they are.
+    const isFine = matrix.covers(viewport) || box.cell * picture.ratio >= 1;
+    if (matrix.window && isFine) paintLayer(context, picture, theme, matrix.window);
   } else {
     paintLayer(context, picture, theme, matrix);
   }

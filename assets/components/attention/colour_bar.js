@@ -6,9 +6,9 @@ import { format } from "./numbers.js";
 const WIDTH = 14;
 const WORD_GAP = 8;
 
-/** Draw the bar upright at the right of a map, or lying below it. */
+/** Draw the bar upright at the right of a map, or lying below it; `ends` are words in place of numbers. */
 export function paintColourBar(context, theme, bar) {
-  const { x, y, length, isUpright, peak, scale, unit } = bar;
+  const { x, y, length, isUpright, peak, scale, unit, ends } = bar;
   const colours = ramp(theme.sequential);
   for (let i = 0; i < length; i += 1) {
     const at = isUpright ? 1 - i / (length - 1) : i / (length - 1);
@@ -19,6 +19,15 @@ export function paintColourBar(context, theme, bar) {
   context.fillStyle = theme.muted;
   context.font = `12px ${theme.font}`;
   context.textBaseline = "middle";
+  if (ends) {
+    context.textAlign = "left";
+    context.fillText(ends[0], x, y + WIDTH + 6);
+    context.textAlign = "right";
+    context.fillText(ends[1], x + length, y + WIDTH + 6);
+    context.textAlign = "left";
+    context.fillText(unit, x + length + WORD_GAP, y + 5);
+    return;
+  }
   const values = ticks(peak, scale);
   values.forEach((value, i) => {
     const at = i / (values.length - 1);

@@ -50,7 +50,7 @@ export class DimsView extends View {
         state.order = order;
         this.pick(state.selected);
       }),
-      frame.pngButton(this.stage),
+      frame.exportButtons(this.stage),
     );
   }
 

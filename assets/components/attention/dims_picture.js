@@ -17,13 +17,12 @@ export class DimsPicture {
   }
 
   show(evidence, [row, column], order) {
-    const { width, q, k } = evidence;
     const products = evidence.products(row, column);
     this.bars = Array.from(products, (value, dimension) => ({
       dimension,
       value,
-      q: q[row * width + dimension],
-      k: k[column * width + dimension],
+      q: evidence.queryAt(row, dimension),
+      k: evidence.keyAt(column, dimension),
     }));
     if (order === "size") this.bars.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
     let sum = 0;
@@ -75,13 +74,18 @@ export class DimsPicture {
     });
   }
 
+  /** Bars from 0 up and down, as much room on either side as the largest there needs. */
   paintProducts(context, theme, y, gap) {
-    const middle = y + BARS / 2;
-    this.paintLabel(context, theme.text, "q × k", middle, `bold 13px ${theme.mono}`);
-    this.paintLabel(context, theme.muted, format(this.peaks.value, 2), y + 6);
-    this.paintLabel(context, theme.muted, format(-this.peaks.value, 2), y + BARS - 6);
+    const high = Math.max(0, ...this.bars.map((bar) => bar.value));
+    const low = Math.min(0, ...this.bars.map((bar) => bar.value));
+    const unit = (BARS - 8) / (high - low || 1);
+    const middle = y + 4 + high * unit;
+    const nameY = Math.min(Math.max(middle, y + 24), y + BARS - 24);
+    this.paintLabel(context, theme.text, "q × k", nameY, `bold 13px ${theme.mono}`);
+    if (high) this.paintLabel(context, theme.muted, format(high, 2), y + 6);
+    if (low) this.paintLabel(context, theme.muted, format(low, 2), y + BARS - 6);
     this.bars.forEach((bar, i) => {
-      const height = (bar.value / this.peaks.value) * (BARS / 2 - 4);
+      const height = bar.value * unit;
       context.fillStyle = css(mix(theme.diverging, bar.value < 0 ? 0 : 1));
       context.fillRect(this.x(i), Math.min(middle, middle - height), Math.max(this.step - gap, 0.7), Math.abs(height));
     });

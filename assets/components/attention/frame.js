@@ -1,10 +1,8 @@
 // The frame around a picture: question, tools, read-out, proof, and what a screen reader gets.
 
 import { button, element, tokenNode } from "./dom.js";
+import { savePng, saveSvg } from "./export.js";
 import { readTheme } from "./palette.js";
-import { wrapped } from "./stage.js";
-
-const EXPORT_SCALE = 2;
 
 export class Frame {
   constructor(node, host) {
@@ -24,8 +22,12 @@ export class Frame {
     this.card = element(
       "section",
       { class: "card main" },
-      element("div", { class: "head" }, this.title, this.tools),
-      this.subtitle,
+      element(
+        "div",
+        { class: "head" },
+        element("div", { class: "words" }, this.title, this.subtitle),
+        this.tools,
+      ),
       this.body,
       this.readout,
       element("div", { class: "foot" }, this.badge, this.notes),
@@ -109,51 +111,16 @@ export class Frame {
     return card;
   }
 
-  pngButton(stage) {
-    return button("PNG", {
-      tip: "Save this picture as PNG, with title and caption",
-      name: "Save this picture as PNG",
-      onClick: () => this.savePng(stage),
-    });
-  }
-
-  /** The picture as it is now, with title above and caption below. */
-  toCanvas(stage) {
-    const { theme, payload } = this;
-    const canvas = document.createElement("canvas");
-    const context = canvas.getContext("2d");
-    const width = Math.max(stage.width, 420);
-    context.font = `12px ${theme.font}`;
-    const lines = wrapped(context, payload.caption, width - 32);
-    const top = payload.subtitle ? 62 : 44;
-    canvas.width = (width + 32) * EXPORT_SCALE;
-    canvas.height = (stage.height + top + 24 + lines.length * 16) * EXPORT_SCALE;
-    context.scale(EXPORT_SCALE, EXPORT_SCALE);
-    context.fillStyle = theme.card;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.textBaseline = "middle";
-    context.fillStyle = theme.text;
-    context.font = `bold 16px ${theme.font}`;
-    context.fillText(payload.title, 16, 24);
-    context.fillStyle = theme.muted;
-    context.font = `12px ${theme.font}`;
-    context.fillText(payload.subtitle, 16, 46);
-    lines.forEach((line, i) => context.fillText(line, 16, top + stage.height + 20 + i * 16));
-    context.translate(16, top);
-    stage.painter.paint(context);
-    stage.painter.overlay(context);
-    return canvas;
-  }
-
-  savePng(stage) {
-    this.toCanvas(stage).toBlob((blob) => {
-      const place = [this.payload.view, this.payload.model, this.payload.layer, this.payload.head];
-      const name = place.filter((part) => part !== null && part !== "").join("-");
-      const url = URL.createObjectURL(blob);
-      const link = element("a", { href: url, download: `${name.replace(/[^\w.-]+/g, "_")}.png` });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(url), 1000);
-    });
+  /** Save the picture as it is now, with title and caption. */
+  exportButtons(stage) {
+    const one = (label, save) =>
+      button(label, {
+        tip: `Save this picture as ${label}, with title and caption`,
+        name: `Save this picture as ${label}`,
+        onClick: () => save(this, stage),
+      });
+    const group = { class: "choice", role: "group", "aria-label": "Save the picture" };
+    return element("div", group, one("PNG", savePng), one("SVG", saveSvg));
   }
 
   destroy() {

@@ -33,7 +33,7 @@ export class GridView extends View {
         heads.isShared ? "shared" : "own",
         (how) => this.restyle({ sharedHeads: how === "shared" }),
       ),
-      frame.pngButton(this.stage),
+      frame.exportButtons(this.stage),
     );
     this.stage.node.setAttribute("aria-label", `${payload.caption} Arrow keys move, Enter opens.`);
     this.stage.refresh();

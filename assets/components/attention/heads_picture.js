@@ -1,10 +1,13 @@
 // All heads at a glance: layers down, heads across.
 
+import { paintColourBar } from "./colour_bar.js";
 import { codeColours } from "./palette.js";
 import { Matrix } from "./matrix.js";
 import { clamp, format } from "./numbers.js";
 
 const MAX_THUMBNAIL = 96;
+const LEGEND_HEIGHT = 44;
+const LEGEND_BAR = 130;
 
 /** Lays out and paints the thumbnails of a payload with `n_layers` and `n_heads`. */
 export class HeadsPicture {
@@ -20,6 +23,7 @@ export class HeadsPicture {
     const { n_layers: layers, n_heads: heads, selected } = payload.options;
     Object.assign(this, { layers, heads, facts: payload.options.heads || [] });
     this.array = payload.arrays.thumbnails;
+    this.peak = this.array.peak;
     this.selected = selected || this.selected || [0, 0];
     this.focus = this.selected;
     this.images.clear();
@@ -35,7 +39,10 @@ export class HeadsPicture {
     const gap = width / this.heads < 24 ? 1 : this.hasLabels ? 4 : 2;
     const size = Math.min((width - left - 2) / this.heads - gap, MAX_THUMBNAIL);
     this.box = { left, top, gap, size: Math.max(size, 3) };
-    return top + this.layers * (this.box.size + gap) + 4;
+    this.legendY = top + this.layers * (this.box.size + gap) + 8;
+    // Where words and bar do not fit beside each other, the bar stands below.
+    this.isStacked = width < 430;
+    return this.legendY + LEGEND_HEIGHT + (this.isStacked ? 20 : 0);
   }
 
   corner([layer, head]) {
@@ -52,6 +59,7 @@ export class HeadsPicture {
       for (let head = 0; head < this.heads; head += 1) this.paintHead(context, [layer, head]);
     }
     if (this.hasLabels) this.paintLabels(context, theme);
+    this.paintLegend(context, theme);
   }
 
   paintHead(context, at) {
@@ -101,6 +109,25 @@ export class HeadsPicture {
     for (let head = 0; head < this.heads; head += step) {
       context.fillText(`H${head}`, this.corner([0, head])[0] + size / 2, top - 10);
     }
+  }
+
+  /** What down and across mean in every map, and which colour is which weight. */
+  paintLegend(context, theme) {
+    const { left } = this.box;
+    const y = this.legendY;
+    context.font = `12px ${theme.font}`;
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    context.fillStyle = theme.query;
+    context.fillText("↓ query (reads)", left, y + 5);
+    const gap = context.measureText("↓ query (reads)").width + 14;
+    context.fillStyle = theme.key;
+    context.fillText("→ key (is read)", left + gap, y + 5);
+    const bar = { length: LEGEND_BAR, isUpright: false, unit: "weight", scale: this.owner.state.scale };
+    const x = this.isStacked ? left + 8 : left + 2 * gap + 20;
+    const place = { x, y: this.isStacked ? y + 20 : y };
+    const ends = this.isShared ? null : ["0", "its largest"];
+    paintColourBar(context, theme, { ...bar, ...place, peak: this.peak, ends });
   }
 
   overlay(context) {

@@ -76,7 +76,7 @@ export class HeatmapView extends View {
       );
     }
     if (Math.max(matrix.rows, matrix.columns) > ZOOMABLE) tools.push(this.zoomButtons());
-    frame.tools.replaceChildren(...tools, frame.pngButton(this.stage));
+    frame.tools.replaceChildren(...tools, frame.exportButtons(this.stage));
   }
 
   zoomButtons() {

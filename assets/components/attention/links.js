@@ -37,7 +37,7 @@ export class LinksView extends View {
     this.focus.index = clamp(this.focus.index, 0, payload[this.focus.side].length - 1);
     state.threshold ??= 0.05;
     this.picture.show(payload, this.matrix, state.threshold);
-    this.frame.tools.replaceChildren(this.thresholdControl(), this.frame.pngButton(this.stage));
+    this.frame.tools.replaceChildren(this.thresholdControl(), this.frame.exportButtons(this.stage));
     this.stage.node.setAttribute("aria-label", `${payload.title} ${payload.caption}`);
     this.stage.refresh();
     this.tell();

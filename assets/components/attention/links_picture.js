@@ -71,11 +71,12 @@ export class LinksPicture {
     const { view } = this;
     const active = view.active;
     const { theme } = view;
+    this.colours = ramp(theme.sequential).map(css);
     context.save();
     context.beginPath();
     context.rect(0, TOP, this.width, this.height - TOP);
     context.clip();
-    this.paintLinks(context, theme, active);
+    this.paintLinks(context, active);
     this.paintTokens(context, theme, "queries", active);
     this.paintTokens(context, theme, "keys", active);
     context.restore();
@@ -87,28 +88,55 @@ export class LinksPicture {
     context.fillStyle = theme.key;
     context.textAlign = "left";
     context.fillText("key (is read)", this.right, 12);
+    this.paintKey(context, theme);
+  }
+
+  /** What the lines mean: a line of each of three weights. */
+  paintKey(context, theme) {
+    const room = this.right - this.left - 40;
+    if (room < 230) return;
+    context.font = `12px ${theme.font}`;
+    context.fillStyle = theme.muted;
+    let x = (this.left + this.right) / 2 - 112;
+    context.fillText("weight", x, 12);
+    x += 48;
+    for (const weight of [0.1, 0.5, 1]) {
+      const start = x;
+      this.stroke(context, weight, () => {
+        context.moveTo(start, 12);
+        context.lineTo(start + 26, 12);
+      });
+      context.fillText(format(weight, 1), x + 32, 12);
+      x += 62;
+    }
+  }
+
+  /** Set colour, strength and width of a weight, then draw along a path. */
+  stroke(context, weight, path) {
+    const strength = share(weight, 1, "linear");
+    context.strokeStyle = this.colours[Math.round((0.25 + 0.75 * strength) * 255)];
+    context.globalAlpha = 0.35 + 0.65 * strength;
+    context.lineWidth = 0.7 + 5 * strength;
+    context.beginPath();
+    path();
+    context.stroke();
+    context.globalAlpha = 1;
   }
 
   overlay() {}
 
-  paintLinks(context, theme, active) {
-    const colours = ramp(theme.sequential).map(css);
+  paintLinks(context, active) {
     const [x0, x1] = [this.left + 6, this.right - 6];
     const bend = (x1 - x0) * 0.45;
     const isFar = (y0, y1) => Math.max(y0, y1) < 0 || Math.min(y0, y1) > this.height;
     for (const [row, column, weight] of this.shownLinks(active)) {
       const [y0, y1] = [this.y(row), this.y(column)];
       if (isFar(y0, y1)) continue;
-      const strength = share(weight, 1, "linear");
-      context.strokeStyle = colours[Math.round((0.25 + 0.75 * strength) * 255)];
-      context.globalAlpha = 0.35 + 0.65 * strength;
-      context.lineWidth = 0.7 + 5 * strength;
-      context.beginPath();
-      context.moveTo(x0, y0);
-      context.bezierCurveTo(x0 + bend, y0, x1 - bend, y1, x1, y1);
-      context.stroke();
+      this.stroke(context, weight, () => {
+        context.moveTo(x0, y0);
+        context.bezierCurveTo(x0 + bend, y0, x1 - bend, y1, x1, y1);
+      });
     }
-    context.globalAlpha = 1;
   }
 
   shownLinks(active) {

@@ -9,7 +9,8 @@ const ANGLE = (-55 * Math.PI) / 180;
 const MAX_CELL = 40;
 const MAX_LABEL = 116;
 const NARROW = 520;
-const LABEL_STEP = 12.5;
+const QUERY_STEP = 12.5;
+const KEY_STEP = 16;
 
 /** Lays out and paints a matrix with its tokens; knows nothing of events. */
 export class MapPicture {
@@ -86,7 +87,8 @@ export class MapPicture {
   eachLabel(axis, picked, visit) {
     const { row, column, rows, columns } = this.viewport;
     const [start, count] = axis === "queries" ? [row, rows] : [column, columns];
-    const step = Math.max(1, Math.ceil(LABEL_STEP / this.box.cell));
+    const room = axis === "queries" ? QUERY_STEP : KEY_STEP;
+    const step = this.box.cell >= 10 ? 1 : Math.max(1, Math.ceil(room / this.box.cell));
     const isShown = picked >= start && picked < start + count;
     for (let i = start; i < start + count; i += step) {
       if (i === picked || !isShown || step === 1 || Math.abs(i - picked) >= step) visit(i);

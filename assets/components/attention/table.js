@@ -58,3 +58,23 @@ export function fillDimensions(container, picture, caption) {
   const head = element("thead", {}, element("tr", {}, ...names));
   container.replaceChildren(element("table", {}, element("caption", {}, caption), head, body));
 }
+
+/** Every step of one query: a row a key that is shown, a column a step. */
+export function fillSteps(container, payload, numbers, steps) {
+  const columns = steps.filter((step) => numbers[step] instanceof Float64Array && step !== "value");
+  const { isExact } = numbers.evidence;
+  const body = element("tbody");
+  for (const key of numbers.shown) {
+    const cells = columns.map((step) => element("td", {}, approximate(numbers[step][key], isExact)));
+    body.append(element("tr", {}, element("th", { scope: "row" }, `${key} ${payload.keys.display[key]}`), ...cells));
+  }
+  if (numbers.rest) {
+    const text = `${numbers.rest.count} more keys, together weight ${approximate(numbers.rest.weight, isExact)}`;
+    body.append(element("tr", {}, element("td", { colspan: columns.length + 1 }, text)));
+  }
+  const names = ["key", ...columns].map((name) => element("th", { scope: "col" }, name));
+  const caption = `Query ${payload.queries.display[numbers.query]} (position ${numbers.query}), step by step`;
+  const output = element("p", {}, `Output z: ${Array.from(numbers.output, (x) => approximate(x, isExact)).join(", ")}`);
+  const head = element("thead", {}, element("tr", {}, ...names));
+  container.replaceChildren(element("table", {}, element("caption", {}, caption), head, body), output);
+}

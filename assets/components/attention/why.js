@@ -25,7 +25,7 @@ export class WhyCard {
       tokenNode(payload.keys.display[column], "key"),
       "?",
     );
-    const rest = evidence
+    const rest = evidence && evidence.has(row, column)
       ? this.explanation(evidence, matrix, row, column)
       : [this.plain(payload, matrix, row, column)];
     this.card.replaceChildren(question, ...rest);
@@ -80,11 +80,8 @@ export class WhyCard {
 /** The lines of the card: what is done, its result, the bar's share and colour. */
 function steps(evidence, row, column, isMasked) {
   const dot = evidence.dot(row, column);
-  let largest = 1e-12;
-  for (let key = 0; key < evidence.nKey; key += 1) {
-    largest = Math.max(largest, Math.abs(evidence.dot(row, key)));
-  }
-  const score = evidence.scaled(row, column);
+  const largest = evidence.largestDot(row);
+  const score = evidence.capped(dot * evidence.facts.scaling);
   const lines = [
     { label: "q · k", value: dot, share: Math.abs(dot) / largest, part: "query" },
     {
@@ -104,8 +101,10 @@ function steps(evidence, row, column, isMasked) {
   if (isMasked) return [...lines, { label: "mask", value: -Infinity, share: 0, part: "key" }, weightLine(0)];
   if (evidence.isPartial) return lines;
   const exponential = evidence.exponential(row, column);
-  lines.push({ label: `exp(s − ${format(evidence.rowMax[row])})`, value: exponential, share: exponential, part: "key" });
-  return [...lines, weightLine(evidence.weight(row, column), evidence.rowSum[row])];
+  const largest = evidence.maxOf(row);
+  const shifted = `s ${largest < 0 ? "+" : "−"} ${format(Math.abs(largest))}`;
+  lines.push({ label: `exp(${shifted})`, value: exponential, share: exponential, part: "key" });
+  return [...lines, weightLine(evidence.weight(row, column), evidence.sumOf(row))];
 }
 
 function weightLine(weight, rowSum = null) {

@@ -1,5 +1,7 @@
 """Heat map: where does each token look?"""
 
+import streamlit as st
+
 from pages.components.views.view import Situation, View, canvas
 from transformer_core.figures import views
 from transformer_core.figures.payload import Payload
@@ -12,13 +14,27 @@ $\mathrm{pattern} = \mathrm{softmax}(q k^\top / \sqrt{d_\mathrm{head}})$
 
 A high weight says where a head looks, not what the model needs: *Attention or cause?* compares the
 two. Many heads rest on `[CLS]`, `[SEP]` or the first token when they have nothing to do, an
-attention sink ([Xiao et al. 2023](https://arxiv.org/abs/2309.17453)).
+attention sink ([Xiao et al. 2023](https://arxiv.org/abs/2309.17453)). A text of over 1,024 tokens
+is pooled; zoomed in, the cells are exact, computed from the queries and keys of that part alone.
 """
 
 
 def payload(now: Situation) -> Payload:
     """One head as a map, all heads beside it."""
-    return views.heat_map(now.trace, now.place, now.reading, with_overview=True)
+    return views.heat_map(now.trace, now.place, now.reading, with_overview=True, window=_window())
+
+
+def _window() -> views.Bounds | None:
+    """The part of a pooled map of which the browser wants exact cells."""
+    state = st.session_state.get("picture") or {}
+    bounds = state.get("window")
+    if not isinstance(bounds, list) or len(bounds) != 4:
+        return None
+    try:
+        first_row, end_row, first_column, end_column = map(int, bounds)
+    except (TypeError, ValueError):
+        return None
+    return first_row, end_row, first_column, end_column
 
 
 def code(now: Situation) -> str:
@@ -41,5 +57,5 @@ VIEW = View(
     EXPLANATION,
     code,
     payload=payload,
-    controls=frozenset({"layer", "head", "words", "special"}),
+    controls=frozenset({"layer", "head", "words", "special", "sink"}),
 )

@@ -34,5 +34,5 @@ VIEW = View(
     EXPLANATION,
     code,
     payload=payload,
-    controls=frozenset({"layer", "head", "words", "special"}),
+    controls=frozenset({"layer", "head", "words", "special", "sink"}),
 )
