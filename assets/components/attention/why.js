@@ -101,8 +101,8 @@ function steps(evidence, row, column, isMasked) {
   if (isMasked) return [...lines, { label: "mask", value: -Infinity, share: 0, part: "key" }, weightLine(0)];
   if (evidence.isPartial) return lines;
   const exponential = evidence.exponential(row, column);
-  const largest = evidence.maxOf(row);
-  const shifted = `s ${largest < 0 ? "+" : "−"} ${format(Math.abs(largest))}`;
+  const top = evidence.maxOf(row);
+  const shifted = `s ${top < 0 ? "+" : "−"} ${format(Math.abs(top))}`;
   lines.push({ label: `exp(${shifted})`, value: exponential, share: exponential, part: "key" });
   return [...lines, weightLine(evidence.weight(row, column), evidence.sumOf(row))];
 }
