@@ -1,7 +1,8 @@
-"""The browser component as one text: its modules in order, without imports, and its styles.
+"""The browser component as one text: its modules, each in a scope of its own, and its styles.
 
 The files in ``assets/components/attention`` are ordinary ES modules. A browser that gets the
-component as text cannot fetch them one by one, so they are joined here, once per process.
+component as text cannot fetch them one by one, so they are joined here, once per process: what
+``mount.js`` imports comes before it, and so on down.
 """
 
 from __future__ import annotations
@@ -11,68 +12,53 @@ import re
 from functools import cache
 from pathlib import Path
 
+from transformer_core.errors import FileFormatError
+
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "components" / "attention"
+ENTRY = "mount.js"
 
-MODULES = (
-    "numbers.js",
-    "dom.js",
-    "decode.js",
-    "palette.js",
-    "matrix.js",
-    "evidence.js",
-    "stage.js",
-    "colour_bar.js",
-    "cells.js",
-    "map_picture.js",
-    "map_input.js",
-    "heads_picture.js",
-    "table.js",
-    "why.js",
-    "svg_context.js",
-    "export.js",
-    "frame.js",
-    "view.js",
-    "heatmap.js",
-    "grid.js",
-    "links_picture.js",
-    "links.js",
-    "dims_picture.js",
-    "dims.js",
-    "steps_numbers.js",
-    "steps_words.js",
-    "strips.js",
-    "ledger.js",
-    "steps_picture.js",
-    "player.js",
-    "steps.js",
-    "board.js",
-    "board_painter.js",
-    "effect.js",
-    "switchboard.js",
-    "views.js",
-    "mount.js",
-)
-
-STYLES = ("attention.css", "board.css")
-
-_IMPORT = re.compile(r'^import\s[^;]*?from\s+"[^"]+";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.MULTILINE)
+_IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s+"\./([^"]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const)\s+(\w+))", re.MULTILINE)
 
 
 @cache
 def styles() -> str:
-    """Return the component's style sheet."""
-    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in STYLES)
+    """Return the component's style sheets, the common one first."""
+    files = sorted(FOLDER.glob("*.css"), key=lambda path: (path.stem != "attention", path.name))
+    return "".join(path.read_text(encoding="utf-8") for path in files)
 
 
 @cache
 def library() -> str:
     """Return the component as one script that defines ``mount`` and the styles it adopts."""
-    parts = [f"globalThis.attentionStyles = {_script_text(styles())};"]
-    for name in MODULES:
-        text = (FOLDER / name).read_text(encoding="utf-8")
-        parts.append(_EXPORT.sub("", _IMPORT.sub("", text)))
-    return "\n".join(parts)
+    scopes = "".join(_scope(name) for name in module_order())
+    return (
+        f"globalThis.attentionStyles = {_script_text(styles())};\n"
+        f"{scopes}const {{ mount }} = {_variable(ENTRY)};\n"
+    )
+
+
+def module_order(entry: str = ENTRY) -> list[str]:
+    """Return the modules that an entry needs, each after those that it imports itself.
+
+    Raises:
+        FileFormatError: If modules import each other in a circle.
+    """
+    order: list[str] = []
+    open_modules: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        if name in open_modules:
+            raise FileFormatError(f"Modules in a circle: {' → '.join([*open_modules, name])}.")
+        open_modules.append(name)
+        for _, needed in _IMPORT.findall(_text(name)):
+            visit(needed)
+        order.append(open_modules.pop())
+
+    visit(entry)
+    return order
 
 
 @cache
@@ -83,14 +69,34 @@ def streamlit_library() -> str:
     its message never changes: Streamlit's message cache then sends it once per browser, not with
     each picture.
     """
-    announce = (FOLDER / "streamlit_library.js").read_text(encoding="utf-8")
-    return f"{library()}\n{announce}"
+    return f"{library()}\n{_text('streamlit_library.js')}"
 
 
 @cache
 def streamlit_view() -> str:
     """Return the small script of a Streamlit element that shows one picture."""
-    return (FOLDER / "streamlit_view.js").read_text(encoding="utf-8")
+    return _text("streamlit_view.js")
+
+
+def _scope(name: str) -> str:
+    """A module as a function called once, which returns what the module exports."""
+    text = _IMPORT.sub(_taken, _text(name))
+    exported = ", ".join(export for _, export in _EXPORT.findall(text))
+    body = _EXPORT.sub(r"\1", text)
+    return f"const {_variable(name)} = (() => {{\n{body}return {{ {exported} }};\n}})();\n"
+
+
+def _taken(match: re.Match[str]) -> str:
+    names = match[1].replace(" as ", ": ")
+    return f"const {{{names}}} = {_variable(match[2])};\n"
+
+
+def _variable(name: str) -> str:
+    return "$" + Path(name).stem
+
+
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def _script_text(text: str) -> str:
