@@ -13,6 +13,9 @@ const BOARD_STEPS = {
   PageDown: [8, 0],
 };
 
+/** A board of few layers has larger cells: about so many pixels in all. */
+const BOARD_HEIGHT = 620;
+
 /**
  * The buttons in a grid that takes one stop of the Tab key; arrow keys move inside it.
  *
@@ -49,6 +52,7 @@ export class HeadBoard {
     this.buttons.clear();
     this.focus = [clamp(this.focus[0], 0, layers - 1), clamp(this.focus[1], 0, heads - 1)];
     this.node.style.setProperty("--heads", heads);
+    this.node.style.setProperty("--largest", `${clamp(BOARD_HEIGHT / layers, 26, 54)}px`);
     const names = Array.from({ length: heads }, (_, head) =>
       element("div", { role: "columnheader", class: "name" }, `H${head}`),
     );

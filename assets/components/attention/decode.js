@@ -18,7 +18,7 @@ export async function decodePayload(message) {
   return { ...header, arrays };
 }
 
-function prepareStrip(strip) {
+export function prepareStrip(strip) {
   strip.length = strip.display.length;
   strip.isSpecial = new Set(strip.special);
   strip.isJoined = new Set(strip.joins);

@@ -46,7 +46,7 @@ export class EffectCard {
     const left = effect.left_out ? ` (the ${effect.rows.length} that change most)` : "";
     this.rowsTitle.textContent = `${effect.rows_title}${left}`;
     this.rows.setAttribute("aria-label", this.rowsTitle.textContent);
-    const top = Math.max(...effect.rows.map(lengthOf), 1e-12);
+    const top = Math.max(...effect.rows.map(effectLength), 1e-12);
     this.rows.replaceChildren(...effect.rows.flatMap((row) => effectRow(row, top)));
   }
 
@@ -57,7 +57,7 @@ export class EffectCard {
   }
 }
 
-function lengthOf(row) {
+function effectLength(row) {
   return row.after === undefined || row.after === null
     ? Math.abs(row.change)
     : Math.max(row.before, row.after);

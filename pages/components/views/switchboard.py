@@ -46,7 +46,7 @@ Switches = tuple[tuple[int, int, "AblationMode"], ...]
 def show(now: Situation) -> None:
     """Draw board and effect, and below them the heads that a sweep found to matter most."""
     asked, unit = _asked(now), figures.unit_of(now.trace)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="switch-controls"):
+    with st.container(horizontal=True, vertical_alignment="center", key="switch-controls"):
         mode = _mode_control(asked)
         sweep = sweep_of(asked, mode, now.trace)
         sweep_controls(asked, mode, sweep, unit)
@@ -99,7 +99,7 @@ def files(now: Situation) -> Files:
 
 
 def _asked(now: Situation) -> Asked:
-    return Asked(now.model_id, now.text, now.trace.target_text, now.place.site)
+    return Asked(now.model_id, now.trace.text, now.trace.target_text, now.place.site)
 
 
 def _theme() -> Literal["light", "dark"]:
@@ -109,13 +109,14 @@ def _theme() -> Literal["light", "dark"]:
 def _mode_control(asked: Asked) -> AblationMode:
     """What "off" means."""
     st.session_state.setdefault("switch_mode", "zero")
+    st.caption("Off means", width="content")
     st.segmented_control(
         "Off means",
         list(LABELS),
         key="switch_mode",
         format_func=LABELS.__getitem__,
         required=True,
-        help=" ".join(f"{LABELS[mode]}: {what}." for mode, what in figures.MEANINGS.items()),
+        label_visibility="collapsed",
         persist_state="session",
         on_change=partial(_change_modes, asked),
     )
