@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -13,29 +15,46 @@ if TYPE_CHECKING:
     from transformer_core.tracing.trace import Trace
 
 _loader = ThreadPoolExecutor(1, thread_name_prefix="model-loader")
+_lock = threading.Lock()  # two sessions that ask for a model at once share one load
+_progress: dict[str, tuple[str, float]] = {}
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _loading(model_id: str) -> Future[TraceableModel]:
+    _progress[model_id] = ("Waiting for another model", 0.0)
     return _loader.submit(_load, model_id)
 
 
 def _load(model_id: str) -> TraceableModel:
+    _progress[model_id] = ("Loading PyTorch", 0.0)
     import torch
 
     from transformer_core.models.loading import load
 
+    def report(message: str, share: float) -> None:
+        _progress[model_id] = (message, share)
+
     torch.set_num_threads(1)
-    model = load(model_id, allow_download=False)
+    model = load(model_id, progress=report, allow_download=False)
     # What was just loaded stays: without this every full collection walks through it.
     gc.collect()
     gc.freeze()
     return model
 
 
+def _future(model_id: str) -> Future[TraceableModel]:
+    with _lock:
+        return _loading(model_id)
+
+
 def is_loaded(model_id: str) -> bool:
-    """Whether a model is there; begins to load it if not."""
-    return _loading(model_id).done()
+    """Whether a model is there, or failed to load; begins to load it if neither."""
+    return _future(model_id).done()
+
+
+def progress_of(model_id: str) -> tuple[str, float]:
+    """What is being done to load a model, and which share of that is done."""
+    return _progress.get(model_id, ("Loading", 0.0))
 
 
 def model_of(model_id: str) -> TraceableModel:
@@ -44,7 +63,7 @@ def model_of(model_id: str) -> TraceableModel:
     Raises:
         ModelUnavailableError: If it cannot be loaded; the next call tries again.
     """
-    future = _loading(model_id)
+    future = _future(model_id)
     if future.done() and future.exception() is not None:
         _loading.clear(model_id)
     return future.result()
@@ -54,3 +73,17 @@ def model_of(model_id: str) -> TraceableModel:
 def trace_of(model_id: str, text: str, target: str | None = None) -> Trace:
     """Trace a text once."""
     return model_of(model_id).trace(text, target)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def trace_of_beginning(model_id: str, text: str, target: str | None = None) -> Trace:
+    """Trace the first words of a text, as many as the model can read; the trace says so."""
+    from transformer_core.tokenization.cutting import cut_to_fit
+
+    beginning = cut_to_fit(model_of(model_id).tokenizer, text)
+    trace = trace_of(model_id, beginning, target)
+    note = (
+        f"The text was cut: the model reads its first {len(beginning.split()):,} of "
+        f"{len(text.split()):,} words, {len(trace.source):,} tokens."
+    )
+    return replace(trace, extra={**trace.extra, "notes": (note,)})

@@ -99,7 +99,7 @@ def picture_of(
         layer=place.layer,
         head=place.head,
         badge=badge(trace, place),
-        notes=notes,
+        notes=(*trace.notes, *notes),
         caption=f"Attention pattern of {len(queries)} queries over {len(keys)} keys.",
     )
 

@@ -215,7 +215,7 @@ def _whole(trace: Trace, site: str, title: str, selected: tuple[int, int] | None
         site=site,
         layer=selected[0] if selected else None,
         head=selected[1] if selected else None,
-        notes=_pooled_note(queries, keys) + (() if site == "cross" else (ROLE_NOTE,)),
+        notes=trace.notes + _pooled_note(queries, keys) + (() if site == "cross" else (ROLE_NOTE,)),
         caption=f"All heads: {trace.n_layers(site)} layers of {trace.n_heads(site)}.",
     )
 

@@ -70,7 +70,8 @@ def read_matrix(content: bytes, name: str) -> Trace:
         trace = trace_of(arrays, name) if HEADER in arrays else _from_fields(_listed(arrays), name)
     else:
         trace = _from_fields(_json(content, name), name)
-    return replace(trace, extra={**trace.extra, "file": name})
+    notes = (*trace.notes, f"Opened from the file {readable(name)}.")
+    return replace(trace, extra={**trace.extra, "file": name, "notes": notes})
 
 
 @dataclass(frozen=True)

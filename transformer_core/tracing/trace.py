@@ -98,6 +98,11 @@ class Trace:
         return None if self.target is None else self.target.text
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What every picture of this trace must say: that its text was cut, or where it is from."""
+        return tuple(self.extra.get("notes", ()))
+
+    @property
     def tokens(self) -> list[str]:
         """Tokens as people read them."""
         return list(self.source.display)

@@ -1,0 +1,33 @@
+"""What a page says to a person: plain text, whatever is in it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from transformer_core.errors import TransformerCoreError
+
+# Emphasis, links, tables, formulas and shortcodes (:red[…], :smile:), and lists at the beginning.
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$~]|:(?=\w)|^[-+]|(?<=^\d)[.)])")
+
+
+def plain(text: str) -> str:
+    """Return Markdown that reads as this text: file names and tokens are no markup.
+
+    Half a surrogate pair, which no message to a browser can hold, reads as its code.
+    """
+    whole = text.encode("utf-8", "backslashreplace").decode()
+    return _MARKUP.sub(r"\\\1", whole)
+
+
+def show_error(error: TransformerCoreError | str) -> None:
+    """Say what went wrong, at the place where it did."""
+    st.error(plain(str(error)), icon=":material/error:")
+
+
+def show_warning(text: str) -> None:
+    """Say what was done otherwise than asked."""
+    st.warning(plain(text), icon=":material/info:")

@@ -1,0 +1,139 @@
+"""Choosing a model: those that are on this machine, and a dialog for any other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from pages.components.messages import show_warning
+from pages.components.other_model import OtherModel
+from transformer_core.models.catalogue import ModelCard, find_card, megabytes, models
+from transformer_core.models.lookup import is_here
+
+CLOSED = "TRANSFORMER_WORKBENCH_CATALOGUE_ONLY"
+"""An environment variable: set, visitors choose among the catalogue's models that are here, and can
+neither open folders of the server nor download to it."""
+
+_OTHER = "…"
+_NOTICE = "model_notice"
+_OPENED = "opened_models"
+
+
+def choose_model(kind: str = "text", *, default: str = "minilm") -> str | None:
+    """Let a person choose a model; it stays from page to page, and the address may name it.
+
+    Nothing is fetched unless the person asks for it, in the dialog of other models.
+
+    Args:
+        kind: What the model reads, ``text`` or ``image``; each kind has a choice of its own.
+        default: What is chosen at first, if it is on this machine.
+
+    Returns:
+        The id of a model that is on this machine, which may not be loaded yet; None if none is.
+    """
+    other = OtherModel(kind)
+    key = other.key
+    here, elsewhere = _cards(kind)
+    _settle(other, here, default)
+    if not here:
+        st.error("No model is installed. `make setup` installs two; the README says how.")
+        return None
+    others = [] if is_closed() else [*elsewhere, _OTHER]
+    labels = {card.id: _label(card) for card in [*here.values(), *elsewhere.values()]}
+    st.selectbox(
+        "Model",
+        [*here, *others],
+        key=key,
+        format_func=lambda name: labels.get(name, "Other: hub id or local folder…"),
+        on_change=_changed,
+        args=(other, frozenset(here)),
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    chosen = str(st.session_state[key])
+    st.session_state[other.last_key] = chosen
+    return chosen
+
+
+def show_notices(kind: str = "text") -> None:
+    """Say below the controls what became of a model: not there, or on its way."""
+    other = OtherModel(kind)
+    notice = st.session_state.get(_NOTICE)
+    if notice is not None:
+        show_warning(notice)
+    other.show()
+
+
+def is_closed() -> bool:
+    """Whether only the catalogue's models that are here may be used."""
+    return bool(os.environ.get(CLOSED))
+
+
+def _cards(kind: str) -> tuple[dict[str, ModelCard], dict[str, ModelCard]]:
+    """The models that are here, with those that this session opened, and those to be got."""
+    listed = [card for card in models() if card.reads == kind]
+    here = {card.id: card for card in listed if card.is_available}
+    for name in st.session_state.get(_OPENED, {}).get(kind, []):
+        here.setdefault(name, _opened_card(name))
+    return here, {card.id: card for card in listed if card.id not in here}
+
+
+def _opened_card(name: str) -> ModelCard:
+    is_folder = Path(name).expanduser().exists()
+    return ModelCard(
+        name, Path(name).name if is_folder else name, "local folder" if is_folder else "hub", ""
+    )
+
+
+def _label(card: ModelCard) -> str:
+    if card.is_available:
+        return f"{card.name} · {card.family}"
+    return f"{card.name} · {card.family} · not here yet ({megabytes(card.size_bytes)})"
+
+
+def _settle(other: OtherModel, here: dict[str, ModelCard], default: str) -> None:
+    """Decide which model is chosen: the one just opened, the last, the address's, or the first."""
+    ready = other.take_ready()
+    if ready is not None:
+        _remember(other.kind, ready, here)
+        st.session_state[other.key] = ready
+    asked = st.session_state.setdefault(other.key, st.query_params.get(other.key, default))
+    if asked in here or not here:
+        return
+    first = default if default in here else next(iter(here))
+    if asked == default:
+        st.session_state[other.key] = first
+    elif not is_closed() and find_card(asked) is None and is_here(asked):
+        _remember(other.kind, asked, here)
+    else:
+        st.session_state[_NOTICE] = _why_not(asked, here)
+        st.session_state[other.key] = first
+
+
+def _why_not(asked: str, here: dict[str, ModelCard]) -> str:
+    card = find_card(asked)
+    known = ", ".join(card.name for card in here.values())
+    if card is None:
+        return f"There is no model {asked!r} here. Here are: {known}."
+    return (
+        f"{card.name} is not on this machine. Choose it in the list to get it. Here are: {known}."
+    )
+
+
+def _remember(kind: str, name: str, here: dict[str, ModelCard]) -> None:
+    opened = st.session_state.setdefault(_OPENED, {}).setdefault(kind, [])
+    if name not in here:
+        opened.append(name)
+        here[name] = _opened_card(name)
+
+
+def _changed(other: OtherModel, here: frozenset[str]) -> None:
+    """A choice was made: keep it, or open the dialog for what is not here and keep the last one."""
+    st.session_state.pop(_NOTICE, None)
+    chosen = st.session_state[other.key]
+    if chosen in here:
+        return
+    st.session_state[other.key] = st.session_state[other.last_key]
+    other.open("" if chosen == _OTHER else str(chosen))

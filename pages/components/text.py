@@ -1,0 +1,63 @@
+"""The text on top of every page, and its trace; what cannot be traced is said beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.components.cache import trace_of, trace_of_beginning
+from pages.components.messages import show_error
+from transformer_core.errors import TextTooLongError, TransformerCoreError
+
+if TYPE_CHECKING:
+    from transformer_core.tracing.trace import Trace
+
+_CUT = "cut_text"  # the model and the text of which a person asked for the beginning only
+
+
+def read_text(default: str, *, placeholder: str = "Type a sentence; Enter traces it") -> str:
+    """Ask for the text; it stays from page to page, and comes from the address if it is there."""
+    st.session_state.setdefault("text", st.query_params.get("text", default))
+    text = st.text_input(
+        "Text",
+        key="text",
+        label_visibility="collapsed",
+        placeholder=placeholder,
+        persist_state="session",
+    )
+    if st.query_params.get("text", text) != text:
+        del st.query_params["text"]  # the address would name another text than the page shows
+    return str(text or "")
+
+
+def trace_text(model_id: str, text: str, target: str | None = None) -> Trace | None:
+    """Trace a text; where that cannot be done, say why and return None.
+
+    A text that is too long is not cut unasked: the number of its tokens and the limit are said,
+    and a button offers its beginning. What was cut is then said on the picture.
+    """
+    try:
+        return _trace(model_id, text, target)
+    except TextTooLongError as error:
+        show_error(error)
+        st.button(
+            f"Trace its first words, up to {error.limit:,} tokens",
+            icon=":material/content_cut:",
+            key="trace-beginning",
+            on_click=_ask_for_beginning,
+            args=(model_id, text),
+        )
+    except TransformerCoreError as error:
+        show_error(error)
+    return None
+
+
+def _ask_for_beginning(model_id: str, text: str) -> None:
+    st.session_state[_CUT] = (model_id, text)
+
+
+def _trace(model_id: str, text: str, target: str | None) -> Trace:
+    is_cut = st.session_state.get(_CUT) == (model_id, text)
+    with st.spinner("Tracing the text"):
+        return (trace_of_beginning if is_cut else trace_of)(model_id, text, target)
