@@ -24,7 +24,7 @@ LAYERS = (
         "transformer_core.efficiency",
     },
     {"transformer_core.figures"},
-    {"transformer_core.cli", "transformer_core.cli_training"},
+    {"transformer_core.cli", "transformer_core.cli_evaluate", "transformer_core.cli_training"},
     {"transformer_core.__main__"},
     {"pages.components"},
     {"pages"},
@@ -51,6 +51,8 @@ HOMES = {
 EXCEPTIONS = {
     # A trace shows itself in a notebook, and only there, so this import waits for the call.
     ("transformer_core.tracing.trace", "transformer_core.figures.notebook"),
+    # A model writes, and decoding traces what was written; this import waits for the call, too.
+    ("transformer_core.tracing.decodable", "transformer_core.decoding.begin"),
 }
 
 FIRST_PAINT = (

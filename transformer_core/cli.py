@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+from transformer_core.cli_evaluate import add_evaluate
 from transformer_core.cli_training import add_training
 from transformer_core.errors import InputError, TransformerCoreError
 
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     listing.set_defaults(run=_models)
     _add_attend(verbs)
     add_training(verbs)
+    add_evaluate(verbs)
     painting = verbs.add_parser("first-paint", help="make again what the app shows while it loads")
     painting.set_defaults(run=_first_paint)
     args = parser.parse_args(argv)

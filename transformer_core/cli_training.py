@@ -31,6 +31,19 @@ def add_training(verbs: Any) -> None:
     _add_run_folder(resume)
     _add_timing(resume)
     resume.set_defaults(run=_resume)
+    export = actions.add_parser("export", help="write a run's model as a folder that can be loaded")
+    _add_run_folder(export)
+    export.add_argument("--out", type=Path, required=True, help="the model's folder")
+    export.add_argument("--average", type=int, default=1, help="last checkpoints to average")
+    export.set_defaults(run=_export)
+    learning = actions.add_parser(
+        "learning", help="keep what a run looked at while it learnt: attention, loss and scores"
+    )
+    _add_run_folder(learning)
+    learning.add_argument("--out", type=Path, required=True, help="a file.npz")
+    learning.add_argument("--name", default="training", help="what to call the run")
+    learning.add_argument("--moments", type=int, default=16, help="steps to keep at most")
+    learning.set_defaults(run=_learning)
 
 
 def _add_run_folder(parser: argparse.ArgumentParser) -> None:
@@ -173,6 +186,31 @@ def _train(run: Run, args: argparse.Namespace) -> int:
             if progress.step.step % timing.note_every == 0 or progress.scores or progress.trouble:
                 _say(run, _line(progress))
     sys.stdout.write(f"{run.folder}\n" if run.is_writer else "")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from transformer_core.training.export import export_run
+
+    for path in export_run(args.folder, args.out, n_checkpoints=args.average):
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _learning(args: argparse.Namespace) -> int:
+    from transformer_core.training.learning import Moment
+    from transformer_core.training.moments import look_back
+
+    def say(moment: Moment) -> None:
+        scores = "  ".join(
+            f"{name}: BLEU {moment.bleu[name]:.1f} nll {moment.nll[name]:.3f}"
+            for name in moment.bleu
+        )
+        sys.stderr.write(f"step {moment.step:,}  {scores}\n")
+
+    record = look_back(args.folder, name=args.name, n_moments=args.moments, on_moment=say)
+    record.save(args.out)
+    sys.stdout.write(f"{args.out}\n")
     return 0
 
 

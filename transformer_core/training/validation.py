@@ -155,7 +155,7 @@ def _write(model: Transformer, sources: Sequence[Sequence[int]]) -> list[list[in
     written: list[Tensor] = []
     for _ in range(min(2 * width + 10, config.n_ctx) - 1):
         hidden = model.decode(last, memory, src_mask=src_mask, cache=cache)
-        chosen = model.unembed(hidden[:, -1]).argmax(dim=-1)
+        chosen = model.unembed(hidden)[:, -1].argmax(dim=-1)
         chosen = chosen.masked_fill(is_done, config.eos_id)
         is_done |= chosen == config.eos_id
         if bool(is_done.all()):
