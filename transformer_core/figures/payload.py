@@ -60,7 +60,9 @@ __all__ = [
 VERSION = 1
 MAX_THUMBNAIL = 32
 
-View = Literal["heatmap", "grid", "links", "dims", "steps", "cards", "switchboard", "pair"]
+View = Literal[
+    "heatmap", "grid", "links", "dims", "steps", "cards", "switchboard", "pair", "causes", "field"
+]
 Cell = tuple[int, int]
 Floats = NDArray[np.floating[Any]]
 
@@ -204,7 +206,7 @@ def steps_payload(picture: Picture, *, evidence: Evidence, selected: Cell | None
     """
     options, _ = _extras(selected)
     options["evidence"], arrays = evidence.encode_steps()
-    return _payload("steps", picture, options, arrays)
+    return make_payload("steps", picture, options, arrays)
 
 
 def pooled_payload(
@@ -228,7 +230,7 @@ def pooled_payload(
         if window.evidence is not None:
             options["evidence"], more = window.evidence.encode()
             arrays |= more
-    return _payload("heatmap", picture, options, arrays)
+    return make_payload("heatmap", picture, options, arrays)
 
 
 def grid_payload(
@@ -287,7 +289,7 @@ def switchboard_payload(
         and [[None if math.isnan(size) else size for size in row] for row in known],
         **extras,
     }
-    return _payload("switchboard", picture, options, {})
+    return make_payload("switchboard", picture, options, {})
 
 
 def pair_payload(
@@ -319,7 +321,7 @@ def pair_payload(
         name: quantise(pattern, allowed=seen)
         for name, pattern, seen in zip(("weights", "other"), patterns, allowed, strict=True)
     }
-    return _payload("pair", picture, options, arrays)
+    return make_payload("pair", picture, options, arrays)
 
 
 def _extras(
@@ -351,7 +353,7 @@ def _map(
     if evidence is not None:
         options["evidence"], more = evidence.encode()
         arrays |= more
-    return _payload(view, picture, options, arrays)
+    return make_payload(view, picture, options, arrays)
 
 
 def _heads(
@@ -370,20 +372,23 @@ def _heads(
         "selected": selected and list(selected),
         "heads": [[note.to_dict() for note in row] for row in notes],
     }
-    return _payload(view, picture, options, {"thumbnails": quantise(small, fine=False)})
+    return make_payload(view, picture, options, {"thumbnails": quantise(small, fine=False)})
 
 
-def _payload(
+def make_payload(
     view: View,
     picture: Picture,
     options: Mapping[str, Any],
     arrays: Mapping[str, EncodedArray],
+    *,
+    unit: str = "weight",
 ) -> Payload:
+    """Join a picture's words, options and arrays; ``unit`` is what one of its numbers is."""
     header = {
         "version": VERSION,
         "view": view,
         **picture.to_dict(),
-        "unit": "weight",
+        "unit": unit,
         "theme": wire_theme(),
         "options": dict(options),
     }
