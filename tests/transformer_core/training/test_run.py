@@ -46,8 +46,8 @@ def finished(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def losses(run: Path) -> list[float]:
-    return [record["loss"] for record in read_curve(run) if "loss" in record]
+def losses(run: Path, what: str = "loss") -> list[float]:
+    return [record[what] for record in read_curve(run) if what in record]
 
 
 def test_a_run_leaves_its_plan_curve_tokenizer_and_checkpoint(finished: Path) -> None:
@@ -112,6 +112,9 @@ def test_two_processes_learn_what_one_learns(corpus: Path, tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     assert losses(together) == pytest.approx(losses(alone), rel=1e-4)
+    # AdamW would forgive gradients of another size.
+    norms = losses(alone, "grad_norm")
+    assert losses(together, "grad_norm") == pytest.approx(norms, rel=1e-3)
     ours, theirs = (load_checkpoint(checkpoints(path)[-1]) for path in (together, alone))
     for name, tensor in theirs.weights.items():
         start = 32 if name.endswith("w_kv.bias") else 0  # the keys' bias has no true gradient
