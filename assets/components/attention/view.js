@@ -10,6 +10,9 @@ export class View {
     this.state = state;
     this.stages = [];
     this.frame.onTheme = () => this.repaint();
+    // A canvas does not redraw itself when the font that it asked for arrives.
+    this.onFonts = () => this.refresh();
+    document.fonts.addEventListener("loadingdone", this.onFonts);
   }
 
   /** Draw another payload, keeping what the reader had picked. */
@@ -27,6 +30,10 @@ export class View {
     for (const stage of this.stages) stage.repaint();
   }
 
+  refresh() {
+    for (const stage of this.stages) stage.refresh();
+  }
+
   addStage(stage, parent = this.frame.body) {
     this.stages.push(stage);
     parent.append(stage.node);
@@ -34,6 +41,7 @@ export class View {
   }
 
   destroy() {
+    document.fonts.removeEventListener("loadingdone", this.onFonts);
     for (const stage of this.stages) stage.destroy();
     this.frame.destroy();
   }

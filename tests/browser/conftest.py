@@ -1,0 +1,65 @@
+"""One server for all browser tests, and a page of Chromium for each."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.support.live_app import LiveApp, browsing, find_chromium, running_app, settle
+
+REQUIRED = os.environ.get("WORKBENCH_BROWSER") == "required"
+WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
+TRACED = ".st-key-picture [data-painted]"
+FIRST_PICTURE = "[data-painted]"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip browser tests where there is no Chromium, unless they are required."""
+    reason = "Chromium is not installed (or CHROMIUM names none); CI requires these tests."
+    for item in items:
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+            if find_chromium() is None and not REQUIRED:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveApp]:
+    with running_app(tmp_path_factory.mktemp("app")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def traced(app: LiveApp, page: Page) -> Page:
+    """The Attention page with the first sentence traced by the loaded model."""
+    return open_traced(page, app.url)
+
+
+def open_traced(page: Page, url: str) -> Page:
+    page.goto(url)
+    page.wait_for_selector(TRACED, timeout=90_000)
+    settle(page)
+    return page
+
+
+def trace_text(page: Page, text: str) -> None:
+    """Type a text and wait for what becomes of it."""
+    box = page.get_by_role("textbox", name="Text")
+    box.fill(text)
+    box.press("Enter")
+    page.wait_for_timeout(150)
+    settle(page)
