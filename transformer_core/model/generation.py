@@ -1,0 +1,226 @@
+"""Writing targets for a batch of sources, the fast way: token ids in, token ids out.
+
+For one text with everything that each step saw, see :mod:`transformer_core.decoding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from transformer_core.errors import ConfigError
+from transformer_core.model.transformer import Transformer
+
+_WORTH_KEEPING = 0.75
+"""Rows are taken out of a batch when less than this share of them is still being written."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What a model wrote for one source.
+
+    Attributes:
+        ids: Token ids, without the start token and the end token.
+        log_prob: Natural logarithm of their probability, the end token's included.
+        is_cut: Whether the limit of new tokens ended it, not the model.
+    """
+
+    ids: tuple[int, ...]
+    log_prob: float
+    is_cut: bool
+
+    def score(self, length_penalty: float) -> float:
+        """Log p ÷ length ** length_penalty; the length counts the end token."""
+        score: float = self.log_prob / self.n_tokens**length_penalty
+        return score
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that were chosen, the end token included."""
+        return len(self.ids) + (not self.is_cut)
+
+
+class Rows:
+    """Targets that are being written side by side: their memory and their cache.
+
+    Args:
+        model: The model.
+        src: Source token ids.
+        src_mask: True where the source holds a token; None: no padding.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        src: Int[Tensor, "batch src_pos"],
+        src_mask: Bool[Tensor, "batch src_pos"] | None,
+    ) -> None:
+        self._model = model
+        if src_mask is not None and bool(src_mask.all()):
+            src_mask = None
+        self._mask = src_mask
+        self._memory = model.encode(src, src_mask)
+        self._cache = model.new_cache()
+        config = model.config
+        never = {config.pad_id, config.bos_id} - {config.eos_id}
+        self._never = torch.tensor(sorted(never), device=src.device)
+
+    def read(self, ids: Int[Tensor, " row"]) -> Float[Tensor, "row vocab"]:
+        """Read one more token in every row and score what may follow it."""
+        hidden = self._model.decode(
+            ids[:, None], self._memory, src_mask=self._mask, cache=self._cache
+        )
+        return self._model.unembed(hidden)[:, 0]
+
+    def forbid(self, scores: Float[Tensor, "row vocab"]) -> None:
+        """Put the tokens that no text contains, start and padding, out of the choice."""
+        if self._never.numel():
+            scores.index_fill_(1, self._never, -torch.inf)
+
+    def select(self, rows: Sequence[int], *, same_sources: bool = False) -> None:
+        """Go on with these rows, in this order; a row may be taken several times.
+
+        Args:
+            rows: Row numbers.
+            same_sources: Each row takes the place of one with the same source.
+        """
+        chosen = torch.tensor(rows, device=self._memory.device)
+        self._cache.select(chosen, same_sources=same_sources)
+        if not same_sources:
+            self._memory = self._memory.index_select(0, chosen)
+            if self._mask is not None:
+                self._mask = self._mask.index_select(0, chosen)
+
+
+@torch.inference_mode()
+def generate_greedy(
+    model: Transformer,
+    src: Int[Tensor, "batch src_pos"],
+    src_mask: Bool[Tensor, "batch src_pos"] | None,
+    *,
+    max_new_tokens: int | None = None,
+    repetition_penalty: float = 1.0,
+) -> list[Hypothesis]:
+    """Write a target for each source, taking the most probable token at every step.
+
+    Args:
+        model: An encoder–decoder.
+        src: Source token ids.
+        src_mask: True where the source holds a token; None: no padding.
+        max_new_tokens: Tokens written at most, the end token included; None: as many as the model
+            can hold.
+        repetition_penalty: Divides positive and multiplies negative logits of tokens already
+            written (Keskar et al. 2019, section 4.1); 1 leaves them alone.
+
+    Returns:
+        One hypothesis a source, in order.
+
+    Raises:
+        ConfigError: If ``max_new_tokens`` is below 1.
+    """
+    rows = Rows(model, src, src_mask)
+    n_rows, eos_id = len(src), model.config.eos_id
+    written: list[list[int]] = [[] for _ in range(n_rows)]
+    log_probs = [0.0] * n_rows
+    writing = dict(enumerate(range(n_rows)))  # row of the batch → the source that it is for
+    last = src.new_full((n_rows,), model.config.bos_id)
+    penalty = Repetition(repetition_penalty, last, model.config.vocab_size)
+    for _ in range(limit_of(model, max_new_tokens)):
+        chosen, log_prob = _best(rows, penalty.applied(rows.read(last)))
+        steps = list(zip(chosen.tolist(), log_prob.tolist(), strict=True))
+        for row, source in list(writing.items()):
+            token, gained = steps[row]
+            log_probs[source] += gained
+            if token == eos_id:
+                del writing[row]
+            else:
+                written[source].append(token)
+        if not writing:
+            break
+        if len(writing) < _WORTH_KEEPING * len(chosen):
+            kept = list(writing)
+            rows.select(kept)
+            chosen = chosen[kept]
+            penalty.select(kept)
+            writing = dict(enumerate(writing.values()))
+        penalty.saw(chosen)
+        last = chosen
+    cut = set(writing.values())
+    return [Hypothesis(tuple(written[i]), log_probs[i], i in cut) for i in range(n_rows)]
+
+
+def _best(
+    rows: Rows, logits: Float[Tensor, "row vocab"]
+) -> tuple[Int[Tensor, " row"], Float[Tensor, " row"]]:
+    """The most probable token of each row and the logarithm of its probability."""
+    total = logits.logsumexp(dim=-1)
+    rows.forbid(logits)
+    if logits.device.type == "cpu" and logits.dtype == torch.float32:
+        chosen = torch.from_numpy(logits.numpy().argmax(axis=-1))  # ten times as fast as torch's
+    else:
+        chosen = logits.argmax(dim=-1)
+    return chosen, logits.gather(1, chosen[:, None])[:, 0] - total
+
+
+class Repetition:
+    """The repetition penalty: which tokens each row has read, and what that costs them.
+
+    Args:
+        penalty: What logits are divided or multiplied by; 1 does nothing.
+        ids: What each row reads first.
+        vocab_size: Tokens there are.
+    """
+
+    def __init__(self, penalty: float, ids: Int[Tensor, " row"], vocab_size: int) -> None:
+        if not penalty > 0:
+            raise ConfigError(f"repetition_penalty is {penalty}; it must be above 0.")
+        self._penalty = penalty
+        self._read = None
+        if penalty != 1.0:
+            self._read = torch.zeros(len(ids), vocab_size, dtype=torch.bool, device=ids.device)
+            self.saw(ids)
+
+    def saw(self, ids: Int[Tensor, " row"]) -> None:
+        """Note what each row reads next."""
+        if self._read is not None:
+            self._read.scatter_(1, ids[:, None], True)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows."""
+        if self._read is not None:
+            self._read = self._read[list(rows)]
+
+    def applied(self, scores: Float[Tensor, "row vocab"]) -> Float[Tensor, "row vocab"]:
+        """The scores, those of tokens already read made worse."""
+        if self._read is None:
+            return scores
+        worse = torch.where(scores > 0, scores / self._penalty, scores * self._penalty)
+        return torch.where(self._read, worse, scores)
+
+
+def limit_of(model: Transformer, max_new_tokens: int | None) -> int:
+    """Tokens that may be written: what was asked for, but no more than the model can hold.
+
+    Raises:
+        ConfigError: If it is below 1.
+    """
+    if max_new_tokens is None:
+        return model.config.n_ctx
+    if max_new_tokens < 1:
+        raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
+    return min(max_new_tokens, model.config.n_ctx)
+
+
+def lay_out_for_decoding(model: Transformer) -> None:
+    """Store the vocabulary's vectors component by component: the same matrix in another order.
+
+    Multiplying a few rows by it, as every step of decoding does, is then up to three times as fast
+    on a CPU; it is the largest product of a small model.
+    """
+    matrix = model.unembedding.weight
+    matrix = model.target_embedding.weight if matrix is None else matrix
+    matrix.data = matrix.data.t().contiguous().t()
