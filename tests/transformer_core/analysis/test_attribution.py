@@ -15,8 +15,22 @@ from transformer_core.analysis.attribution import (
     trace_rollout,
     weights,
 )
-from transformer_core.analysis.causes import cosine_distance, leave_one_out, value_zeroing
+from transformer_core.analysis.causes import (
+    cosine_distance,
+    leave_one_out,
+    most_tokens,
+    value_zeroing,
+)
 from transformer_core.analysis.correlation import ranks, spearman
+from transformer_core.analysis.measures import (
+    N_LEAST,
+    Causes,
+    agreement,
+    mean_agreement,
+    measures_of,
+    prove_measures,
+    sources,
+)
 from transformer_core.errors import InputError, NotInTraceError
 from transformer_core.models.loading import load
 from transformer_core.tokenization.tokens import Tokens
@@ -213,3 +227,62 @@ def test_what_has_no_order_has_no_correlation(row: list[float]) -> None:
     assert bool(table[0].isnan().all())
     assert table[1, 1].item() == pytest.approx(1.0)
     assert bool(spearman(torch.ones(2, 2)).isnan().all())
+
+
+def test_all_measures_stand_side_by_side(models: dict[str, TraceableModel]) -> None:
+    trace = trace_of(models["llama"])
+    causes = Causes.measure(models["llama"], trace, "decoder", layer=1)
+    measures = measures_of(trace, "decoder", layer=1, head=2, causes=causes)
+    names = [m.key for m in measures]
+    assert names == [
+        "weight",
+        "weighted_value",
+        "rollout",
+        "value_zeroing",
+        "leave_one_out",
+        "prediction",
+    ]
+    assert [m.is_cause for m in measures] == [False] * 3 + [True] * 3
+    checks = prove_measures(trace, "decoder", layer=1, head=2, measures=measures)
+    assert len(checks) == 3
+    assert all(check.is_ok for check in checks)
+    assert "L1" in measures[3].meaning
+    without = measures_of(trace, "decoder", layer=1, head=2)
+    assert [m.values is None for m in without] == [False] * 3 + [True] * 2
+
+
+def test_a_wrong_measure_fails_its_proof(models: dict[str, TraceableModel]) -> None:
+    trace = trace_of(models["llama"])
+    measures = measures_of(trace, "decoder", layer=1, head=2)
+    assert measures[0].values is not None
+    measures[0] = replace(measures[0], values=measures[0].values * 1.1)
+    checks = prove_measures(trace, "decoder", layer=1, head=2, measures=measures)
+    assert not checks[0].is_ok
+
+
+def test_agreement_is_over_other_tokens_that_can_influence_the_query(
+    models: dict[str, TraceableModel],
+) -> None:
+    trace = models["llama"].trace("The cat sat on the mat and the cat sat.")
+    measures = measures_of(trace, "decoder", layer=1, head=2)
+    seen = sources(trace, "decoder")
+    n = len(trace.tokens)
+    assert torch.equal(seen, torch.ones(n, n).tril(-1).bool())
+    tables = agreement(measures, seen)
+    query = n - 1
+    alpha, rolled = measures[0].values, measures[2].values
+    assert alpha is not None
+    assert rolled is not None
+    pair = torch.stack([alpha[query, :query], rolled[query, :query]])
+    assert tables[query, 0, 2].item() == pytest.approx(spearman(pair)[0, 1].item())
+    assert bool(tables[:, 3].isnan().all())
+    assert bool(tables[1].isnan().all())  # one source has no order
+    mean = mean_agreement(tables, seen)
+    assert mean[0, 2].item() == pytest.approx(tables[N_LEAST:, 0, 2].nanmean().item())
+    assert bool(sources(trace_of(models["marian"]), "cross").all())
+
+
+def test_the_longest_text_depends_on_the_model() -> None:
+    assert most_tokens(22_713_216) == 78
+    assert most_tokens(134_515_008) == 32
+    assert most_tokens(10**12) == 8
