@@ -96,8 +96,7 @@ def multi_head_attention(
         mask: True where a query may look at a key, for all heads.
 
     Returns:
-        The output [*batch query_pos d_model], and the pattern of every head
-        [*batch head query_pos key_pos].
+        Output [*batch query_pos d_model], pattern [*batch head query_pos key_pos].
 
     Raises:
         ConfigError: If d_model cannot be divided among the heads.

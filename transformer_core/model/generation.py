@@ -6,7 +6,7 @@ For one text with everything that each step saw, see :mod:`transformer_core.deco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -123,34 +123,41 @@ def generate_greedy(
         ConfigError: If ``max_new_tokens`` is below 1.
     """
     rows = Rows(model, src, src_mask)
-    n_rows, eos_id = len(src), model.config.eos_id
-    written: list[list[int]] = [[] for _ in range(n_rows)]
-    log_probs = [0.0] * n_rows
-    writing = dict(enumerate(range(n_rows)))  # row of the batch → the source that it is for
-    last = src.new_full((n_rows,), model.config.bos_id)
+    drafts = [_Draft() for _ in src]
+    live = drafts  # by row of the batch
+    last = src.new_full((len(src),), model.config.bos_id)
     penalty = Repetition(repetition_penalty, last, model.config.vocab_size)
     for _ in range(limit_of(model, max_new_tokens)):
-        chosen, log_prob = _best(rows, penalty.applied(rows.read(last)))
-        steps = list(zip(chosen.tolist(), log_prob.tolist(), strict=True))
-        for row, source in list(writing.items()):
-            token, gained = steps[row]
-            log_probs[source] += gained
-            if token == eos_id:
-                del writing[row]
-            else:
-                written[source].append(token)
-        if not writing:
+        last, gained = _best(rows, penalty.applied(rows.read(last)))
+        for draft, token, gain in zip(live, last.tolist(), gained.tolist(), strict=True):
+            draft.take(token, gain, eos_id=model.config.eos_id)
+        kept = [row for row, draft in enumerate(live) if not draft.has_ended]
+        if not kept:
             break
-        if len(writing) < _WORTH_KEEPING * len(chosen):
-            kept = list(writing)
+        if len(kept) < _WORTH_KEEPING * len(live):
             rows.select(kept)
-            chosen = chosen[kept]
             penalty.select(kept)
-            writing = dict(enumerate(writing.values()))
-        penalty.saw(chosen)
-        last = chosen
-    cut = set(writing.values())
-    return [Hypothesis(tuple(written[i]), log_probs[i], i in cut) for i in range(n_rows)]
+            live, last = [live[row] for row in kept], last[kept]
+        penalty.saw(last)
+    return [Hypothesis(tuple(d.ids), d.log_prob, not d.has_ended) for d in drafts]
+
+
+@dataclass
+class _Draft:
+    """A hypothesis that is being written."""
+
+    ids: list[int] = field(default_factory=list)
+    log_prob: float = 0.0
+    has_ended: bool = False
+
+    def take(self, token: int, gain: float, *, eos_id: int) -> None:
+        """Add a token; what comes after the end does not count."""
+        if self.has_ended:
+            return
+        self.log_prob += gain
+        self.has_ended = token == eos_id
+        if not self.has_ended:
+            self.ids.append(token)
 
 
 def _best(
