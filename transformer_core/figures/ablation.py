@@ -112,7 +112,7 @@ def effect_rows(trace: Trace, effect: Effect) -> dict[str, Any]:
         return {
             "size": effect.size,
             "unit": "cosine distance",
-            "measure": "Sentence embeddings (mean of the final residual stream) before and after.",
+            "measure": "Sentence embeddings: mean of the final residual stream; 0 is no change.",
             "rows_title": "Final residual stream of each token: ‖Δr‖ ÷ ‖r‖",
             **_longest_changes(rows),
         }
@@ -121,7 +121,7 @@ def effect_rows(trace: Trace, effect: Effect) -> dict[str, Any]:
         return {
             "size": effect.size,
             "unit": "bits",
-            "measure": "KL(before ‖ after) of the next token, over the whole vocabulary.",
+            "measure": "KL(before ‖ after) of the next token, whole vocabulary; 0 is no change.",
             "rows_title": "Likeliest next tokens: probability before and after",
             "rows": [_row(name, before=p, after=q, change=q - p) for name, p, q in facts],
             "left_out": 0,
@@ -135,7 +135,7 @@ def effect_rows(trace: Trace, effect: Effect) -> dict[str, Any]:
     return {
         "size": effect.size,
         "unit": "bits",
-        "measure": "KL(before ‖ after) of the target's tokens, mean over its positions.",
+        "measure": "KL(before ‖ after), mean over the target's positions; 0 is no change.",
         "rows_title": "Target tokens: probability before and after",
         **_longest_changes(rows),
     }

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Ranking", "Side", "closest_heads", "pair", "rank_heads", "to_csv", "to_json"]
 
 WORDS_NOTE = "The two are cut into tokens differently, so they are compared word by word."
-EXCERPT = 34
-"""Characters of a text that name it above its map."""
+EXCERPT = 40
+"""Characters of a text, about, that name it above its map."""
 
 BOLD_NOTE = "Bold labels: tokens that differ or have no counterpart."
 CAUSAL_NOTE = (
@@ -153,8 +153,9 @@ def _excerpt(text: str, other: str) -> str:
     )
     # A few words before it, from the beginning of a word.
     start = text.rfind(" ", 0, max(0, min(same, len(text) - 1) - EXCERPT // 2)) + 1
-    part = text[start : start + EXCERPT]
-    return ("… " if start else "") + part + (" …" if start + EXCERPT < len(text) else "")
+    end = len(text) if start + EXCERPT >= len(text) else text.rfind(" ", start, start + EXCERPT)
+    end = start + EXCERPT if end <= start else end
+    return ("… " if start else "") + text[start:end] + (" …" if end < len(text) else "")
 
 
 def _board(both: Comparison, ranking: Ranking | None) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def _picture(both: Comparison, side: int, notes: tuple[str, ...]) -> Picture:
     where = places[0] if places[0] == places[1] else " and ".join(places)
     return replace(
         picture,
-        subtitle=f"{where}: {labels[0]} beside {labels[1]}.",
+        subtitle=f"{where}: {labels[0]} beside {labels[1]}",
         badge=_both_badges(both),
         caption=f"Attention of {labels[0]} ({places[0]}) compared with {labels[1]} ({places[1]}).",
     )

@@ -4,7 +4,7 @@ import { prepareStrip } from "./decode.js";
 import { DifferenceMatrix, DifferencePicture } from "./difference.js";
 import { button, choice, element, tokenNode } from "./dom.js";
 import { Matrix } from "./matrix.js";
-import { clamp, format } from "./numbers.js";
+import { format } from "./numbers.js";
 import { PairMap, PairPicture } from "./pair_map.js";
 import { RankedHeads } from "./ranked_heads.js";
 import { View } from "./view.js";

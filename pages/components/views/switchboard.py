@@ -53,10 +53,11 @@ def show(now: Situation) -> None:
     payload = figures.switchboard(now.trace, now.place, _board(now, is_live=True))
     attention_view(payload, key="picture", on_switches=partial(_keep, asked))
     if sweep.progress.is_complete:
-        st.subheader("Which heads matter most?", anchor=False)
-        unit = f"{unit} when the head alone is off ({LABELS[mode].lower()})"
+        unit = f"{unit}, head alone off ({LABELS[mode].lower()})"
         chart = figures.importance_chart(sweep.importance, unit=unit, theme=_theme())
-        st.altair_chart(chart, width="stretch")
+        with st.container(border=True, width=620):
+            st.markdown("**Which heads matter most?**")
+            st.altair_chart(chart, width="stretch")
 
 
 def payload(now: Situation) -> Payload:
