@@ -1,57 +1,46 @@
 """Attention: where does each token look?"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from pages.components.attention_view import attention_view
-from pages.components.cache import is_loaded, trace_of
+from pages.components.cache import is_loaded
 from pages.components.export import files_of
 from pages.components.footer import footer
 from pages.components.head_controls import head_controls
+from pages.components.messages import show_error
 from pages.components.navigation import set_up
+from pages.components.own_matrix import offer_matrix, own_matrix, why_not_shown
+from pages.components.text import trace_text
+from pages.components.top_row import top_row, wait_for_model
 from pages.components.views import VIEWS
 from pages.components.views.view import Situation
 from transformer_core.errors import TransformerCoreError
 from transformer_core.figures import first_paint
-from transformer_core.models.catalogue import models
+
+if TYPE_CHECKING:
+    from transformer_core.tracing.trace import Trace
 
 DEFAULTS = {
-    "model": first_paint.MODEL,
-    "text": first_paint.TEXT,
     "view": "Heat map",
     "layer": first_paint.LAYER,
     "head": first_paint.HEAD,
 }
 
 set_up("Attention")
-available = {card.id: card for card in models() if card.is_available and card.reads == "text"}
-if not available:
-    st.error("No model is installed. `make setup` installs two; the README says how.")
-    st.stop()
 for name, default in DEFAULTS.items():
     st.session_state.setdefault(name, st.query_params.get(name, default))
-if st.session_state["model"] not in available:
-    st.warning(
-        f"There is no model {st.session_state['model']!r} here. Here are: {', '.join(available)}."
-    )
-    st.session_state["model"] = next(iter(available))
 if st.session_state["view"] not in VIEWS:
     st.session_state["view"] = DEFAULTS["view"]
-
-left, middle = st.columns([1, 3])
-model_id = left.selectbox(
-    "Model",
-    list(available),
-    key="model",
-    label_visibility="collapsed",
-    format_func=lambda i: f"{available[i].name} · {available[i].family}",
-)
-text = middle.text_input(
-    "Text", key="text", label_visibility="collapsed", placeholder="Type a sentence; Enter traces it"
-)
+model_id, text = top_row(first_paint.TEXT, default_model=first_paint.MODEL, beside=offer_matrix)
+own = own_matrix()
 
 
 @st.fragment
-def picture() -> None:
+def picture(trace: Trace) -> None:
     """Controls, the picture, and what belongs to it."""
     name = str(
         st.segmented_control(
@@ -60,14 +49,16 @@ def picture() -> None:
     )
     view = VIEWS[name]
     place, reading = head_controls(trace, view.controls)
-    now = Situation(model_id, text, trace, place, reading)
+    now = Situation(trace.model_id, trace.text, trace, place, reading)
     try:
         view.show(now)
         code = view.code(now)
     except TransformerCoreError as error:
-        st.error(str(error))
+        show_error(error if own is None else why_not_shown(error))
         return
-    link = {"model": model_id, "view": name, "layer": str(place.layer), "head": str(place.head)}
+    link = {"view": name, "layer": str(place.layer), "head": str(place.head)}
+    if own is None:
+        link = {"model": now.model_id, **link}
     st.query_params.update(link)
     footer(
         key="attention",
@@ -75,25 +66,18 @@ def picture() -> None:
         code=code,
         files=files_of(view, now),
         link=link,
-        text=text,
+        text=None if own else text,
     )
 
 
-@st.fragment(run_every=0.5)
-def wait_for_model() -> None:
-    """Come back when the model is there."""
-    if is_loaded(model_id):
-        st.rerun()
-
-
-if not is_loaded(model_id):
-    st.caption(f"{available[model_id].name} is loading. Until then: a picture made with the app.")
-    attention_view(first_paint.load(), key="first-picture")
-    wait_for_model()
-    st.stop()
-try:
-    trace = trace_of(model_id, text)
-except TransformerCoreError as error:
-    st.error(str(error))
-    st.stop()
-picture()
+trace = own
+if trace is None:
+    if model_id is None:
+        st.stop()
+    if not is_loaded(model_id):
+        wait_for_model(model_id, "Until then: a picture made with the app.")
+        attention_view(first_paint.load(), key="first-picture")
+        st.stop()
+    trace = trace_text(model_id, text)
+if trace is not None:
+    picture(trace)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.components.messages import show_warning
 from transformer_core.figures.views import Place, Reading
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from transformer_core.tracing.trace import Trace
 
+MAX_DIGITS = 6
 SITES = {"encoder": "Encoder", "decoder": "Decoder", "cross": "Cross"}
 
 
@@ -22,10 +24,11 @@ def head_controls(trace: Trace, uses: Collection[str]) -> tuple[Place, Reading]:
     Args:
         uses: The controls to offer, of ``layer head words special sink``.
     """
+    problems: list[str] = []
     with st.container(horizontal=True, vertical_alignment="center", key="controls"):
         site = _site(trace)
-        layer = _index("layer", trace.n_layers(site), is_shown="layer" in uses)
-        head = _index("head", trace.n_heads(site), is_shown="head" in uses)
+        layer = _index("layer", trace.n_layers(site), problems, is_shown="layer" in uses)
+        head = _index("head", trace.n_heads(site), problems, is_shown="head" in uses)
         words = "words" in uses and st.toggle(
             "Words", key="words", help="Merge sub-words to words.", persist_state="session"
         )
@@ -43,6 +46,8 @@ def head_controls(trace: Trace, uses: Collection[str]) -> tuple[Place, Reading]:
         )
         st.space("stretch")
         st.caption(_size(trace), width="content")
+    if problems:
+        show_warning(" ".join(problems))
     return Place(site, layer, head), Reading(words, hidden, sink)
 
 
@@ -63,11 +68,14 @@ def _site(trace: Trace) -> str:
     )
 
 
-def _index(name: str, n: int, *, is_shown: bool) -> int:
+def _index(name: str, n: int, problems: list[str], *, is_shown: bool) -> int:
     """A layer or head; one from the address that is out of range is said and brought into it."""
     value = str(st.session_state[name])
-    if not value.isdecimal() or int(value) >= n:
-        st.warning(f"There is no {name} {value!r}: they run from 0 to {n - 1}. Showing {name} 0.")
+    if not value.isdecimal() or len(value) > MAX_DIGITS or int(value) >= n:
+        asked = value if len(value) <= MAX_DIGITS else f"{value[:MAX_DIGITS]}…"
+        problems.append(
+            f"There is no {name} {asked!r}: they run from 0 to {n - 1}. Showing {name} 0."
+        )
         value = "0"
     st.session_state[name] = int(value)
     if is_shown:

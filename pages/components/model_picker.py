@@ -40,13 +40,13 @@ def choose_model(kind: str = "text", *, default: str = "minilm") -> str | None:
     if not here:
         st.error("No model is installed. `make setup` installs two; the README says how.")
         return None
-    others = [] if is_closed() else [*elsewhere, _OTHER]
+    others = [] if is_closed() else [_OTHER, *elsewhere]
     labels = {card.id: _label(card) for card in [*here.values(), *elsewhere.values()]}
     st.selectbox(
         "Model",
         [*here, *others],
         key=key,
-        format_func=lambda name: labels.get(name, "Other: hub id or local folder…"),
+        format_func=lambda name: labels.get(name, "Other: hub id or folder…"),
         on_change=_changed,
         args=(other, frozenset(here)),
         label_visibility="collapsed",
@@ -64,6 +64,11 @@ def show_notices(kind: str = "text") -> None:
     if notice is not None:
         show_warning(notice)
     other.show()
+
+
+def model_name(model_id: str) -> str:
+    """Return what people call a model."""
+    return (find_card(model_id) or _opened_card(model_id)).name
 
 
 def is_closed() -> bool:
@@ -90,7 +95,9 @@ def _opened_card(name: str) -> ModelCard:
 def _label(card: ModelCard) -> str:
     if card.is_available:
         return f"{card.name} · {card.family}"
-    return f"{card.name} · {card.family} · not here yet ({megabytes(card.size_bytes)})"
+    if card.origin == "hub":
+        return f"{card.name} · download {megabytes(card.size_bytes)}"
+    return f"{card.name} · not installed"
 
 
 def _settle(other: OtherModel, here: dict[str, ModelCard], default: str) -> None:

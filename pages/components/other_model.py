@@ -58,8 +58,6 @@ class OtherModel:
             st.dialog("Open another model", on_dismiss=self._close)(self._dialog)()
         elif self._get("download") is not None:
             self._watch()
-        elif self._get("problem") is not None:
-            show_error(str(self._get("problem")))
 
     # -- the dialog -------------------------------------------------------------------------
 
@@ -139,11 +137,8 @@ class OtherModel:
         download: Download | None = self._get("download")
         if download is not None:
             download.leave()
-        self._set(
-            download=None,
-            found=None,
-            problem="Stopped. What has come is kept: the next download goes on from there.",
-        )
+        self._set(download=None, found=None)
+        st.toast("Stopped. What has come is kept: the next download goes on from there.")
 
     def _watch(self) -> None:
         """Show how far the download is, looked at again and again."""
@@ -155,7 +150,7 @@ class OtherModel:
                 st.rerun()
             standing = download.standing
             if standing.error is not None:
-                self._set(download=None, found=None, problem=standing.error)
+                self._set(download=None, found=None, problem=standing.error, is_open=True)
                 st.rerun()
             if standing.is_done:
                 self._set(download=None, is_open=False, ready=self._get("wanted"))

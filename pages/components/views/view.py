@@ -38,6 +38,14 @@ class Situation:
     @property
     def opening(self) -> str:
         """The first lines of every piece of code on the page: from model and text to trace."""
+        file = self.trace.extra.get("file")
+        if file is not None:
+            return (
+                "from pathlib import Path\n\n"
+                "from transformer_core.tracing.imports import read_matrix\n\n"
+                f"path = Path({file!r})\n"
+                "trace = read_matrix(path.read_bytes(), path.name)\n"
+            )
         return (
             "import transformer_core as tc\n\n"
             f"model = tc.load({self.model_id!r})\n"
