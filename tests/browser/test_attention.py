@@ -1,5 +1,7 @@
 """The Attention page in a real browser: it paints, traces, moves by keyboard, and stays quiet."""
 
+import random
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -79,7 +81,10 @@ def test_arrow_keys_move_the_cell_without_the_server(app: LiveApp, page: Page) -
 def test_one_head_over_512_tokens_is_small_on_the_wire(app: LiveApp, page: Page) -> None:
     traffic = watch(page)
     open_traced(page, app.url)
-    trace_text(page, "cat sat " * 255)
+    words = (
+        "cat dog bird river stone old red small went saw found over under because and but she it"
+    )
+    trace_text(page, " ".join(random.Random(0).choices(words.split(), k=510)))
     expect(page.get_by_text("512 tokens")).to_be_visible()
     before = page.get_attribute(TRACED, "data-painted")
     traffic.clear()

@@ -1,0 +1,1 @@
+"""What helps in working on the project."""
