@@ -78,6 +78,7 @@ def opened(browser: Browser, look: tuple[str, int], *, scale: float = 1) -> Page
 
 def wait_until_loaded(page: Page) -> None:
     """Wait for the model, the script and the pictures."""
+    settle(page, timeout=LOAD_TIMEOUT)
     page.wait_for_selector("text=is loading", state="detached", timeout=LOAD_TIMEOUT)
     settle(page, timeout=LOAD_TIMEOUT)
     page.mouse.move(0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
@@ -38,7 +39,7 @@ def choose_model(kind: str = "text", *, default: str = "minilm") -> str | None:
     here, elsewhere = _cards(kind)
     _settle(other, here, default)
     if not here:
-        st.error("No model is installed. `make setup` installs two; the README says how.")
+        _say_how_to_get(elsewhere.values())
         return None
     others = [] if is_closed() else [_OTHER, *elsewhere]
     labels = {card.id: _label(card) for card in [*here.values(), *elsewhere.values()]}
@@ -90,6 +91,13 @@ def _opened_card(name: str) -> ModelCard:
     return ModelCard(
         name, Path(name).name if is_folder else name, "local folder" if is_folder else "hub", ""
     )
+
+
+def _say_how_to_get(cards: Iterable[ModelCard]) -> None:
+    """Say what to do where not one model is installed."""
+    st.error("No model is installed. Each of these commands gets one; then load this page again.")
+    commands = [f"# {card.name}\n{card.how_to_get}" for card in cards if card.origin != "hub"]
+    st.code("\n".join(commands), language="bash")
 
 
 def _label(card: ModelCard) -> str:
