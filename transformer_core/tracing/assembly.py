@@ -9,16 +9,16 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from transformer_core.tokenization.tokens import Tokens
-from transformer_core.tracing.capture import Capture
 from transformer_core.tracing.interventions import (
     Intervention,
     check_interventions,
     of_item,
 )
 from transformer_core.tracing.records import AttentionRecord, Details
+from transformer_core.tracing.seat import Seat
 from transformer_core.tracing.trace import Provenance, Trace
 
-Run = Callable[[bool], tuple[Capture, Tensor | None]]
+Run = Callable[[bool], tuple[Seat, Tensor | None]]
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,10 @@ class _Once:
     """
 
     run: Run
-    _result: tuple[Capture, Tensor | None] | None = None
+    _result: tuple[Seat, Tensor | None] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self) -> tuple[Capture, Tensor | None]:
+    def __call__(self) -> tuple[Seat, Tensor | None]:
         with self._lock:
             if self._result is None:
                 self._result = self.run(True)
@@ -177,7 +177,7 @@ def _logits(logits: Tensor | None, item: int, spans: _Spans) -> Tensor | None:
     return one[span]
 
 
-def _records(capture: Capture, site: str, item: int, spans: _Spans) -> tuple[AttentionRecord, ...]:
+def _records(capture: Seat, site: str, item: int, spans: _Spans) -> tuple[AttentionRecord, ...]:
     layers = sorted(layer for at, layer in capture.records if at == site)
     rows, columns = spans.queries(site), spans.keys(site)
     cuts: dict[tuple[int, int], Tensor] = {}

@@ -1,14 +1,11 @@
-"""The seat in Hugging Face models from which attention is seen and, where asked, changed.
+"""The seat in Hugging Face models: one attention function for every architecture.
 
-One attention function, registered under a name of its own, notes queries and keys in the capture of
-the current call and then calls the stock SDPA attention, so the model's output stays bit-identical.
-Without a capture it is SDPA. Captures live in a context variable: each thread sees its own.
+Registered under a name of its own, it notes queries and keys in the capture of the current call and
+then calls the stock SDPA attention, so the model's output stays bit-identical. Without a capture it
+is SDPA.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,59 +15,23 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from transformer_core.errors import ArchitectureError
-from transformer_core.tracing.interventions import (
-    Change,
-    HideKey,
-    Intervention,
-    concerns,
-    imposed,
-    of_item,
-    with_hidden,
-    zeroed_positions,
-)
+from transformer_core.tracing import seat
+from transformer_core.tracing.interventions import HideKey, with_hidden, zeroed_positions
 from transformer_core.tracing.records import AttentionRecord
+from transformer_core.tracing.seat import Layout, Place, Seat, capturing, intervened, own
+
+__all__ = ["ATTENTION_NAME", "Capture", "Layout", "Place", "capturing", "current"]
 
 ATTENTION_NAME = "workbench"
 """What ``attn_implementation`` must be for a model to be seen."""
 
-Place = tuple[str, int]
-"""Site and layer."""
-
 _UNSUPPORTED = ("softcap", "s_aux")
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where things stand in a model.
-
-    Attributes:
-        sites: Attention sites.
-        layers: Site ("encoder" or "decoder") and layer of each layer module.
-        attention_layers: The layer that any module inside a layer belongs to, by module id.
-    """
-
-    sites: tuple[str, ...]
-    layers: Mapping[int, Place]
-    attention_layers: Mapping[int, Place]
-
-
 @dataclass
-class Capture:
-    """What one forward pass does and sees; belongs to the thread that runs it.
+class Capture(Seat):
+    """What one forward pass of a Hugging Face model does and sees."""
 
-    Attributes:
-        layout: The model's layout.
-        interventions: Changes to make.
-        detailed: Whether to note values, outputs, residual stream and activations too.
-    """
-
-    layout: Layout
-    interventions: tuple[Intervention, ...] = ()
-    detailed: bool = False
-    records: dict[Place, list[AttentionRecord]] = field(default_factory=dict)
-    resid: dict[Place, Tensor] = field(default_factory=dict)
-    ff: dict[Place, Tensor] = field(default_factory=dict)
-    out_proj: dict[Place, Tensor] = field(default_factory=dict)
     _seen: dict[Place, int] = field(default_factory=dict)
     _last: tuple[Place, Tensor] | None = None
     _n_items: int = 1
@@ -83,15 +44,16 @@ class Capture:
         options: Any,
     ) -> Tensor:
         """Compute a module's attention as SDPA does and note what went into it."""
-        for name in _UNSUPPORTED:
-            if options.get(name) is not None:
-                raise ArchitectureError(
-                    f"{type(module).__name__} uses {name!r}, which cannot be captured exactly."
-                )
+        refuse_unsupported(module, options)
         query, key, value = qkv
         self._n_items = len(query)
-        place = self._place(module)
-        chosen = self._chosen(place, len(query))
+        place = self.place(module)
+        if not (self.interventions or self.detailed):
+            # The common case, which every traced forward pass pays for in every layer.
+            self.records[place] = self._records(module, qkv, mask, options)
+            plain: Tensor = sdpa_attention_forward(module, query, key, value, mask, **options)[0]
+            return plain
+        chosen = self.chosen(place, len(query))
         if any(map(zeroed_positions, chosen)):
             value = value.clone()
             for item, changes in enumerate(chosen):
@@ -104,18 +66,11 @@ class Capture:
         records = self._records(module, (query, key, value), mask, options, output)
         if any(chosen):
             output = output.clone()
-            records = [_intervene(r, chosen[i], output[i]) for i, r in enumerate(records)]
+            records = [intervened(r, chosen[i], output[i]) for i, r in enumerate(records)]
         self.records[place] = records if self.detailed else [r.light() for r in records]
         if self.detailed:
             self._last = (place, output.reshape(*output.shape[:2], -1))
         return output
-
-    def saw_layer(self, module: nn.Module, entering: Tensor, leaving: Tensor) -> None:
-        """Note the residual stream around a layer."""
-        site, layer = self.layout.layers[id(module)]
-        if layer == 0:
-            self.resid[site, -1] = entering
-        self.resid[site, layer] = leaving
 
     def saw_linear(self, module: nn.Module, entering: Tensor, leaving: Tensor) -> None:
         """Recognise the output projection (it reads z) and the feed-forward's second matrix."""
@@ -132,14 +87,8 @@ class Capture:
         # the positions of all inputs in one row.
         self.ff[site_layer] = entering.reshape(self._n_items, -1, entering.shape[-1])
 
-    def _chosen(self, place: Place, n_items: int) -> list[tuple[Change, ...]]:
-        """What is to be changed at a place, by input of the batch."""
-        return [
-            tuple(c for c in of_item(self.interventions, item) if concerns(c, *place))
-            for item in range(n_items)
-        ]
-
-    def _place(self, module: nn.Module) -> Place:
+    def place(self, module: nn.Module) -> Place:
+        """Where a module stands that is about to attend: its site and layer."""
         site, layer = self.layout.attention_layers.get(id(module), ("", -1))
         if layer < 0:
             raise ArchitectureError(
@@ -161,61 +110,62 @@ class Capture:
         qkv: tuple[Tensor, Tensor, Tensor],
         mask: Tensor | None,
         options: Any,
-        output: Tensor,
+        output: Tensor | None = None,
     ) -> list[AttentionRecord]:
+        """One record an input; light ones where the output is not given."""
         query, key, value = qkv
-        scaling = options.get("scaling")
-        seen, bias = _split_mask(mask)
-        position_bias = options.get("position_bias")
-        if position_bias is not None:
-            bias = position_bias if bias is None else bias + position_bias
+        seen, bias = split_mask(mask, options)
         return [
             AttentionRecord(
-                q=_own(query, i),
-                k=_own(key, i),
-                scaling=query.shape[-1] ** -0.5 if scaling is None else float(scaling),
+                q=own(query, i),
+                k=own(key, i),
+                scaling=scaling_of(query, options),
                 mask=None if seen is None else seen[min(i, len(seen) - 1)],
                 is_causal=mask is None and _is_causal(module, query, options),
                 bias=None if bias is None else bias[min(i, len(bias) - 1)].detach(),
-                v=_own(value, i) if self.detailed else value[i],
-                z=output[i].transpose(0, 1),
+                v=None if output is None else own(value, i) if self.detailed else value[i],
+                z=None if output is None else output[i].transpose(0, 1),
             )
             for i in range(query.shape[0])
         ]
 
 
-_current: ContextVar[Capture | None] = ContextVar("capture", default=None)
-
-
-@contextmanager
-def capturing(capture: Capture) -> Iterator[Capture]:
-    """Let a capture see the forward passes of this thread."""
-    token = _current.set(capture)
-    try:
-        yield capture
-    finally:
-        _current.reset(token)
-
-
 def current() -> Capture | None:
     """The capture of the call under way in this thread, if any."""
-    return _current.get()
+    watching = seat.current()
+    return watching if isinstance(watching, Capture) else None
 
 
-def _own(batched: Tensor, item: int) -> Tensor:
-    """One item of a batch that keeps nothing else alive (a view of a fused projection would)."""
-    tensor = batched[item].detach()
-    is_view = tensor.untyped_storage().nbytes() > tensor.numel() * tensor.element_size()
-    return tensor.clone() if is_view else tensor
+def refuse_unsupported(module: nn.Module, options: Any) -> None:
+    """Refuse what would make recorded attention differ from the model's own.
+
+    Raises:
+        ArchitectureError: If the module does more than scale, mask, add a bias and softmax.
+    """
+    for name in _UNSUPPORTED:
+        if options.get(name) is not None:
+            raise ArchitectureError(
+                f"{type(module).__name__} uses {name!r}, which cannot be captured exactly."
+            )
 
 
-def _split_mask(mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """A mask of either kind as what may be seen and, if it adds anything else, a bias."""
-    if mask is None or mask.dtype == torch.bool:
-        return mask, None
-    seen = mask > torch.finfo(mask.dtype).min / 2
-    rest = mask.masked_fill(~seen, 0)
-    return seen, rest if bool(rest.any()) else None
+def scaling_of(query: Tensor, options: Any) -> float:
+    """What q·k is multiplied by."""
+    scaling = options.get("scaling")
+    return float(query.shape[-1] ** -0.5 if scaling is None else scaling)
+
+
+def split_mask(mask: Tensor | None, options: Any) -> tuple[Tensor | None, Tensor | None]:
+    """A mask of either kind as what may be seen and, if anything is added besides, a bias."""
+    seen, bias = mask, None
+    if mask is not None and mask.dtype != torch.bool:
+        seen = mask > torch.finfo(mask.dtype).min / 2
+        rest = mask.masked_fill(~seen, 0)
+        bias = rest if bool(rest.any()) else None
+    position_bias = options.get("position_bias")
+    if position_bias is not None:
+        bias = position_bias if bias is None else bias + position_bias
+    return seen, bias
 
 
 def _is_causal(module: nn.Module, query: Tensor, options: Any) -> bool:
@@ -235,18 +185,6 @@ def _whole_mask(
     return seen.tril() if _is_causal(module, query, options) else seen
 
 
-def _intervene(
-    record: AttentionRecord, changes: tuple[Change, ...], output: Tensor
-) -> AttentionRecord:
-    """Impose changes on one item: write the changed heads into ``output`` [pos head d]."""
-    if not changes:
-        return record
-    patterns, outputs = imposed(record, changes)
-    for head, changed in outputs.items():
-        output[:, head] = changed.to(output.dtype)
-    return replace(record, overrides=patterns, z=output.transpose(0, 1))
-
-
 def _workbench_attention(
     module: nn.Module,
     query: Tensor,
@@ -255,7 +193,7 @@ def _workbench_attention(
     attention_mask: Tensor | None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    capture = _current.get()
+    capture = current()
     if capture is None:
         output: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, **options
