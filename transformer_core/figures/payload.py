@@ -4,7 +4,7 @@ A payload is a JSON header and named arrays (see :mod:`.wire` for the bytes). Ev
 
 ====================  ============================================================================
 ``version``           schema version, 1
-``view``              heatmap, grid, links, dims, steps, cards, switchboard or pair
+``view``              heatmap, grid, links, dims, steps, cards, causes, switchboard or pair
 ``id``                changes with anything drawn; set on the page as ``data-painted`` when it is
 ``identity``          same model, text and site: the browser keeps selection, zoom and scale
 ``title`` …           ``subtitle model revision text site layer head notes caption badge unit``
@@ -46,7 +46,6 @@ __all__ = [
     "Picture",
     "TokenStrip",
     "Window",
-    "cards_payload",
     "dims_payload",
     "grid_payload",
     "heatmap_payload",
@@ -248,17 +247,6 @@ def grid_payload(
         patterns: ``[layer head row column]``, pooled to at most 32 × 32.
     """
     return _heads("grid", picture, patterns, notes, selected)
-
-
-def cards_payload(
-    picture: Picture,
-    patterns: ArrayLike,
-    *,
-    notes: Sequence[Sequence[HeadNote]],
-    selected: tuple[int, int] | None = None,
-) -> Payload:
-    """Draw a card for each head: thumbnail, entropy, distance, role. Options as for the grid."""
-    return _heads("cards", picture, patterns, notes, selected)
 
 
 def switchboard_payload(

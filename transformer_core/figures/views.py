@@ -15,7 +15,6 @@ from transformer_core.figures.payload import (
     Payload,
     Picture,
     Window,
-    cards_payload,
     dims_payload,
     grid_payload,
     heatmap_payload,
@@ -45,7 +44,6 @@ __all__ = [
     "all_heads",
     "badge",
     "by_the_numbers",
-    "head_cards",
     "heat_map",
     "links",
     "query_key",
@@ -176,13 +174,6 @@ def all_heads(trace: Trace, site: str, *, selected: tuple[int, int] | None = Non
     maps, notes = _overview(trace, site)
     picture = _whole(trace, site, "What do all heads do?", selected)
     return grid_payload(picture, maps, notes=notes, selected=selected)
-
-
-def head_cards(trace: Trace, site: str, *, selected: tuple[int, int] | None = None) -> Payload:
-    """What is each head's role? Entropy, distance and role as cards."""
-    maps, notes = _overview(trace, site)
-    picture = _whole(trace, site, "Which heads have a clear role?", selected)
-    return cards_payload(picture, maps, notes=notes, selected=selected)
 
 
 def _picture(reader: HeadReader, title: str, subtitle: str = MAP_SUBTITLE) -> Picture:
