@@ -1,9 +1,13 @@
 // Every view by the name that a payload calls it.
 
+import { CardsView } from "./cards.js";
+import { CausesView } from "./causes.js";
 import { DimsView } from "./dims.js";
+import { FieldView } from "./field.js";
 import { GridView } from "./grid.js";
 import { HeatmapView } from "./heatmap.js";
 import { LinksView } from "./links.js";
+import { PairView } from "./pair.js";
 import { SwitchboardView } from "./switchboard.js";
 import { StepsView } from "./steps.js";
 
@@ -12,6 +16,10 @@ export const VIEWS = {
   grid: GridView,
   links: LinksView,
   dims: DimsView,
+  cards: CardsView,
+  causes: CausesView,
+  field: FieldView,
   switchboard: SwitchboardView,
+  pair: PairView,
   steps: StepsView,
 };
