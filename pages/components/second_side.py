@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.components.cache import is_loaded, trace_of
+from pages.components.top_row import wait_for_model
 from transformer_core.errors import InputError
 from transformer_core.figures import first_paint
 from transformer_core.figures.compare import Ranking, Side
@@ -144,21 +145,13 @@ def _ask_model(now: Situation, rank: Rank) -> Side | None:
         width=300,
     )
     if not is_loaded(model_id):
-        _wait_for(model_id, others[model_id].name)
+        wait_for_model(model_id)
         return None
     if not is_same_place(now):
         place, other = place_of(now, rank), _other(now)
         _ask_index("Layer", other.n_layers(place.site), place.layer, model_id)
         _ask_index("Head", other.n_heads(place.site), place.head, model_id)
     return chosen(now, rank)
-
-
-@st.fragment(run_every=0.5)
-def _wait_for(model_id: str, name: str) -> None:
-    """Come back when the other model is there."""
-    st.caption(f"{name} is loading.")
-    if is_loaded(model_id):
-        st.rerun()
 
 
 def _ask_index(label: str, n: int, default: int, model_id: str) -> None:

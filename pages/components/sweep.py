@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from pages.components.cache import model_of
+from pages.components.messages import show_error
 from transformer_core.figures import ablation as figures
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def sweep_controls(asked: Asked, mode: AblationMode, sweep: HeadSweep, unit: str
     """Offer to begin, watch or stop a sweep; while it runs the page comes back by itself."""
     name, progress = repr((asked, mode)), sweep.progress
     if progress.error:
-        st.error(progress.error)
+        show_error(progress.error)
     elif progress.is_complete:
         layer, head, size = figures.ranking(sweep.importance)[0]
         st.caption(

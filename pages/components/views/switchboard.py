@@ -11,6 +11,7 @@ from pages.components.attention_view import attention_view
 from pages.components.cache import model_of
 from pages.components.sweep import Asked, sweep_controls, sweep_of
 from pages.components.views.view import Situation, View
+from transformer_core.errors import InputError
 from transformer_core.figures import ablation as figures
 from transformer_core.figures.payload import Payload
 
@@ -44,7 +45,13 @@ Switches = tuple[tuple[int, int, "AblationMode"], ...]
 
 
 def show(now: Situation) -> None:
-    """Draw board and effect, and below them the heads that a sweep found to matter most."""
+    """Draw board and effect, and below them the heads that a sweep found to matter most.
+
+    Raises:
+        InputError: If the trace was opened from a file that no model stands behind.
+    """
+    if not now.trace.has_details or not now.trace.text:
+        raise InputError("Switching a head off runs the model again.")
     asked, unit = _asked(now), figures.unit_of(now.trace)
     with st.container(horizontal=True, vertical_alignment="center", key="switch-controls"):
         mode = _mode_control(asked)
