@@ -32,6 +32,7 @@ main {{ max-width: 1240px; margin: 0 auto; }}
 {library}
 const calls = (globalThis.attentionCalls = []);
 await mount(document.getElementById("picture"), "{message}", {{
+  isStatic: true,
   setState: (name, value) => calls.push([name, value]),
   trigger: (name, value) => calls.push([name, value]),
 }});

@@ -166,7 +166,8 @@ def by_the_numbers(trace: Trace, place: Place) -> Payload:
         "How does attention compute its output?",
         subtitle="One query, from its scores to what the head writes.",
     )
-    return steps_payload(picture, evidence=evidence, selected=_strongest_of(trace, place, picture))
+    selected = _strongest_of(HeadReader(trace, place), picture)
+    return steps_payload(picture, evidence=evidence, selected=selected)
 
 
 def all_heads(trace: Trace, site: str, *, selected: tuple[int, int] | None = None) -> Payload:
@@ -249,7 +250,8 @@ def _pooled(reader: HeadReader, window: Bounds | None) -> Payload:
     note = f"Pooled to {size} blocks: largest or mean weight. Zoom in for the exact cells."
     picture = replace(picture, notes=(note, *picture.notes))
     part = None if window is None else _window(reader, window)
-    return pooled_payload(picture, largest.numpy(), mean.numpy(), window=part)
+    selected = _strongest_of(reader, picture)
+    return pooled_payload(picture, largest.numpy(), mean.numpy(), window=part, selected=selected)
 
 
 def _window(reader: HeadReader, bounds: Bounds) -> Window | None:
@@ -270,9 +272,8 @@ def _window(reader: HeadReader, bounds: Bounds) -> Window | None:
     )
 
 
-def _strongest_of(trace: Trace, place: Place, picture: Picture) -> tuple[int, int] | None:
+def _strongest_of(reader: HeadReader, picture: Picture) -> tuple[int, int] | None:
     """The strongest pair of ordinary tokens, found without the whole map in memory."""
-    reader = HeadReader(trace, place)
     best: tuple[float, int, int] | None = None
     for start, end in reader.chunks():
         rows = reader.rows(start, end).numpy()
@@ -295,8 +296,10 @@ def _strongest(
     queries = (picture.queries.is_special or (False,) * len(picture.queries))[first:][:n_rows]
     keys = picture.keys.is_special or (False,) * n_columns
     plain = np.outer(~np.array(queries, dtype=bool), ~np.array(keys, dtype=bool))
-    if len(picture.queries) == n_columns > 1:
+    if picture.site != "cross" and len(picture.queries) == n_columns > 1:
+        # Itself and the first token, where heads rest, say little.
         plain &= ~np.eye(n_rows, n_columns, first, dtype=bool)
+        plain[:, 0] = False
     if not plain.any():
         return None
     row, column = np.unravel_index(np.where(plain, rows, -1.0).argmax(), rows.shape)

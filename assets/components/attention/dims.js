@@ -24,15 +24,7 @@ export class DimsView extends View {
 
   show() {
     const { payload, state } = this;
-    const offered = payload.options.selected;
-    if (state.identity !== payload.identity || String(state.offered) !== String(offered)) {
-      state.selected = offered || state.selected || [0, 0];
-    }
-    Object.assign(state, { identity: payload.identity, offered });
-    state.selected = [
-      clamp(state.selected[0], 0, payload.queries.length - 1),
-      clamp(state.selected[1], 0, payload.keys.length - 1),
-    ];
+    this.keepCell(payload.queries.length, payload.keys.length);
     state.order ??= "size";
     this.matrix = matrixOf(payload);
     this.evidence = Evidence.of(payload);
@@ -44,14 +36,19 @@ export class DimsView extends View {
     const { payload, state, frame } = this;
     const [row, column] = state.selected;
     frame.tools.replaceChildren(
-      tokenPicker("Query", payload.queries, row, "query", (i) => this.pick([i, state.selected[1]])),
-      tokenPicker("Key", payload.keys, column, "key", (i) => this.pick([state.selected[0], i])),
+      tokenPicker("Query", payload.queries, row, "query", (i) => this.choose([i, state.selected[1]])),
+      tokenPicker("Key", payload.keys, column, "key", (i) => this.choose([state.selected[0], i])),
       choice("Order of dimensions", { size: "By size", index: "In order" }, state.order, (order) => {
         state.order = order;
         this.pick(state.selected);
       }),
       frame.exportButtons(this.stage),
     );
+  }
+
+  choose(cell) {
+    this.state.isPicked = true;
+    this.pick(cell);
   }
 
   pick(cell) {

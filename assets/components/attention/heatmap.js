@@ -44,16 +44,8 @@ export class HeatmapView extends View {
 
   /** Selection, zoom and scale stay while model, text and site are the same. */
   keepState(viewport) {
-    const { payload, state, matrix, picture } = this;
-    const offered = payload.options.selected;
-    if (state.identity !== payload.identity || String(state.offered) !== String(offered)) {
-      state.selected = offered || state.selected || [0, 0];
-    }
-    Object.assign(state, { identity: payload.identity, offered });
-    state.selected = [
-      clamp(state.selected[0], 0, matrix.rows - 1),
-      clamp(state.selected[1], 0, matrix.columns - 1),
-    ];
+    const { state, matrix, picture } = this;
+    this.keepCell(matrix.rows, matrix.columns);
     if (viewport) picture.show(viewport);
     if (matrix.isPooled) matrix.how = state.how || "maximum";
     picture.scale = state.scale || "linear";
@@ -109,6 +101,7 @@ export class HeatmapView extends View {
   moved() {
     this.stage.node.classList.toggle("zoomed", this.picture.isZoomed);
     this.stage.refresh();
+    this.readout(this.hovered);
     const { matrix, picture } = this;
     const v = picture.viewport;
     if (!matrix.isPooled || matrix.covers(v)) return;
@@ -124,7 +117,7 @@ export class HeatmapView extends View {
   }
 
   select(cell, { reveal = false, say = false } = {}) {
-    this.state.selected = cell;
+    Object.assign(this.state, { selected: cell, isPicked: true });
     if (reveal && !this.picture.contains(...cell)) {
       this.picture.reveal(cell);
       this.moved();
@@ -178,7 +171,17 @@ export class HeatmapView extends View {
   readout(cell) {
     const at = cell || this.state.selected;
     const place = element("span", { class: "muted" }, ` · positions ${at[0]}, ${at[1]}`);
-    this.frame.setReadout(...this.cellNodes(at), place);
+    this.frame.setReadout(...this.cellNodes(at), place, this.waiting());
+  }
+
+  /** Zoomed in so far that exact cells are asked for, which are not there yet. */
+  waiting() {
+    const { matrix, picture, host } = this;
+    const { rows, columns } = picture.viewport;
+    if (!matrix.isPooled || matrix.covers(picture.viewport)) return "";
+    if (rows > MAX_WINDOW || columns > MAX_WINDOW) return "";
+    const text = host.isStatic ? " · exact cells are in the app" : " · exact cells are on their way";
+    return element("span", { class: "muted" }, text);
   }
 
   showOverview() {

@@ -29,11 +29,10 @@ export class LinksView extends View {
 
   show() {
     const { payload, state } = this;
-    if (state.identity !== payload.identity) state.pinned = null;
-    state.identity = payload.identity;
-    const selected = payload.options.selected || state.selected;
+    this.keepCell(payload.queries.length, payload.keys.length);
+    const { selected } = state;
     this.matrix = matrixOf(payload);
-    this.focus = state.pinned || { side: "queries", index: selected ? selected[0] : 0 };
+    this.focus = state.pinned || { side: "queries", index: selected[0] };
     this.focus.index = clamp(this.focus.index, 0, payload[this.focus.side].length - 1);
     state.threshold ??= 0.05;
     this.picture.show(payload, this.matrix, state.threshold);

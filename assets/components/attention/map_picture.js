@@ -35,7 +35,7 @@ export class MapPicture {
     const up = this.longest(context, this.keys, this.viewport.column, columns, limit);
     const top = Math.ceil(Math.sin(-ANGLE) * up) + 18;
     const overhang = Math.ceil(Math.cos(ANGLE) * up);
-    const right = isNarrow || !this.hasBar ? Math.max(6, overhang) : Math.max(92, overhang + 12);
+    const right = isNarrow || !this.hasBar ? Math.max(6, overhang) : Math.max(104, overhang + 12);
     const room = Math.max(60, width - left - right);
     const cell = this.cellSize(Math.min(room / columns, this.maxHeight / rows, MAX_CELL), ratio);
     const [w, h] = [cell * columns, cell * rows];

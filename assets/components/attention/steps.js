@@ -29,16 +29,8 @@ export class StepsView extends View {
 
   show() {
     const { payload, state } = this;
-    const offered = payload.options.selected;
-    if (state.identity !== payload.identity || String(state.offered) !== String(offered)) {
-      state.selected = offered || state.selected || [0, 0];
-    }
-    Object.assign(state, { identity: payload.identity, offered });
     this.evidence = Evidence.of(payload);
-    state.selected = [
-      clamp(state.selected[0], 0, this.evidence.nQuery - 1),
-      clamp(state.selected[1], 0, this.evidence.nKey - 1),
-    ];
+    this.keepCell(this.evidence.nQuery, this.evidence.nKey);
     state.shownKeys ??= SHOWN[0];
     this.steps = stepsOf(this.evidence);
     state.time ??= this.steps.length;
@@ -50,7 +42,7 @@ export class StepsView extends View {
 
   buildTools() {
     const { payload, state, frame, evidence } = this;
-    const tools = [tokenPicker("Query", payload.queries, state.selected[0], "query", (i) => this.pick([i, state.selected[1]]))];
+    const tools = [tokenPicker("Query", payload.queries, state.selected[0], "query", (i) => this.choose([i, state.selected[1]]))];
     if (evidence.nKey > SHOWN[0]) {
       const counts = Object.fromEntries(SHOWN.map((count) => [count, `${count} keys`]));
       tools.push(choice("Keys shown", counts, String(state.shownKeys), (count) => {
@@ -59,6 +51,11 @@ export class StepsView extends View {
       }));
     }
     frame.tools.replaceChildren(...tools, frame.exportButtons(this.stage));
+  }
+
+  choose(cell) {
+    this.state.isPicked = true;
+    this.pick(cell);
   }
 
   /** Show another query, or the vectors of another key; the picked key is one of those shown. */
@@ -140,7 +137,7 @@ export class StepsView extends View {
     const { shown } = this.numbers;
     const { selected } = this.state;
     const row = clamp(shown.indexOf(selected[1]) + by, 0, shown.length - 1);
-    this.pick([selected[0], shown[row]]);
+    this.choose([selected[0], shown[row]]);
     this.frame.say(this.frame.readout.textContent);
   }
 
@@ -150,7 +147,7 @@ export class StepsView extends View {
     node.addEventListener("pointerleave", () => this.hover(null));
     node.addEventListener("click", (event) => {
       const at = this.picture.hit(this.stage.point(event));
-      if (at && at.row >= 0) this.pick([this.state.selected[0], this.numbers.shown[at.row]]);
+      if (at && at.row >= 0) this.choose([this.state.selected[0], this.numbers.shown[at.row]]);
     });
     node.addEventListener("keydown", (event) => {
       if (event.altKey || event.metaKey || event.ctrlKey) return;

@@ -1,6 +1,7 @@
 // What all views share: a frame, a place for state, listeners that go away with the view.
 
 import { Frame } from "./frame.js";
+import { clamp } from "./numbers.js";
 
 /** A view draws payloads of one kind. Subclasses implement `show()` and may extend `destroy()`. */
 export class View {
@@ -20,6 +21,17 @@ export class View {
     this.payload = payload;
     this.frame.show(payload);
     this.show();
+  }
+
+  /** A cell that the reader picked stays while model, text and site do; else the one offered. */
+  keepCell(rows, columns) {
+    const { payload, state } = this;
+    if (state.identity !== payload.identity) {
+      Object.assign(state, { identity: payload.identity, isPicked: false, pinned: null });
+    }
+    if (!state.isPicked) state.selected = payload.options.selected || [0, 0];
+    const [row, column] = state.selected;
+    state.selected = [clamp(row, 0, rows - 1), clamp(column, 0, columns - 1)];
   }
 
   get theme() {
