@@ -83,9 +83,17 @@ def keep_going(run: Run, timing: Timing, *, is_stopped: Callable[[], bool]) -> I
     for step in run.trainer:
         progress = session.after(step)
         yield progress
-        if is_stopped() or step.step == timing.max_steps:
+        if _any_says(run, is_stopped()) or step.step == timing.max_steps:
             break
     run.save(keep=timing.keep)
+
+
+def _any_says(run: Run, is_stopped: bool) -> bool:
+    """Whether any process was asked to stop: then all do, after the same step."""
+    engine = run.trainer.engine
+    if engine.n_processes == 1:
+        return is_stopped
+    return bool(engine.total(torch.tensor(float(is_stopped), device=engine.device)) > 0)
 
 
 @contextmanager
