@@ -11,6 +11,7 @@ from transformer_core.errors import StoppedError, TextTooLongError
 from transformer_core.tasks.sentences import Piece, fitting
 
 if TYPE_CHECKING:
+    from transformer_core.model.generation import Hypothesis
     from transformer_core.tokenization.tokens import Tokenizer
 
 COMFORTABLE = 64
@@ -30,24 +31,9 @@ class Writer(Protocol):
     def n_ctx(self) -> int | None:
         """Tokens that it reads at most; None where nothing limits it."""
 
-    def write(self, sources: Sequence[Sequence[int]], strategy: Strategy) -> list[Written]:
+    def write(self, sources: Sequence[Sequence[int]], strategy: Strategy) -> list[Hypothesis]:
         """Write one target for each source, in one batch."""
         ...
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a model wrote for one source.
-
-    Attributes:
-        ids: Token ids, without start and end tokens.
-        log_prob: Natural logarithm of their probability, the end token's included.
-        is_cut: Whether the limit of new tokens ended it, not the model.
-    """
-
-    ids: tuple[int, ...]
-    log_prob: float
-    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +42,7 @@ class Part:
 
     source: Piece
     text: str
-    written: Written
+    written: Hypothesis
 
 
 @dataclass(frozen=True)
@@ -112,7 +98,7 @@ def translate(
     cut = [_pieces(model, text, language) for text in texts]
     jobs = [(i, j) for i, pieces in enumerate(cut) for j in range(len(pieces))]
     ids = {(i, j): model.tokenizer.encode(cut[i][j].text).ids for i, j in jobs}
-    written: dict[tuple[int, int], Written] = {}
+    written: dict[tuple[int, int], Hypothesis] = {}
     for batch in _batches(jobs, {job: len(row) for job, row in ids.items()}):
         for job, result in zip(batch, model.write([ids[j] for j in batch], strategy), strict=True):
             written[job] = result
@@ -153,7 +139,7 @@ def _joined(
     model: Writer,
     text: str,
     pieces: list[Piece],
-    written: dict[tuple[int, int], Written],
+    written: dict[tuple[int, int], Hypothesis],
     index: int,
 ) -> Translation:
     parts = tuple(

@@ -6,7 +6,8 @@ import pytest
 
 from transformer_core.decoding.strategies import Greedy, Strategy
 from transformer_core.errors import StoppedError
-from transformer_core.tasks.translation import Written, translate
+from transformer_core.model.generation import Hypothesis
+from transformer_core.tasks.translation import translate
 from transformer_core.tokenization.tokens import Tokens
 
 
@@ -39,9 +40,12 @@ class UpperCase:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
 
-    def write(self, sources: Sequence[Sequence[int]], strategy: Strategy) -> list[Written]:
+    def write(self, sources: Sequence[Sequence[int]], strategy: Strategy) -> list[Hypothesis]:
         self.batches.append([len(source) for source in sources])
-        return [Written(tuple(ord(chr(i).upper()) for i in source), -1.0) for source in sources]
+        return [
+            Hypothesis(tuple(ord(chr(i).upper()) for i in source), -1.0, is_cut=False)
+            for source in sources
+        ]
 
 
 def test_texts_come_back_in_their_order() -> None:
