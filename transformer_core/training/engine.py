@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -111,8 +111,3 @@ def choose_engine(environment: Mapping[str, str] = os.environ) -> Engine:
     if is_launched or any(key.startswith("ACCELERATE_") for key in environment):
         return AccelerateEngine()
     return LocalEngine("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def unwrapped(module: nn.Module) -> Any:
-    """Return the model inside a wrapper for several processes."""
-    return getattr(module, "module", module)
