@@ -20,12 +20,16 @@ COMFORTABLE = 64
 MAX_BATCH_TOKENS = 4096
 
 
-class Writer(Protocol):
-    """A model that turns one text into another."""
+class HasTokenizer(Protocol):
+    """A model that reads text."""
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Turns sources and targets into ids and back."""
+        """Turns texts into ids and back."""
+
+
+class Writer(HasTokenizer, Protocol):
+    """A model that turns one text into another."""
 
     @property
     def n_ctx(self) -> int | None:
@@ -111,10 +115,11 @@ def _pieces(model: Writer, text: str, language: str) -> list[Piece]:
     if not text.strip():
         return []
     limit = COMFORTABLE if model.n_ctx is None else min(COMFORTABLE, model.n_ctx)
-    return fitting(text, lambda piece: _length(model, piece), limit, language=language)
+    return fitting(text, lambda piece: token_count(model, piece), limit, language=language)
 
 
-def _length(model: Writer, text: str) -> int:
+def token_count(model: HasTokenizer, text: str) -> int:
+    """Return how many tokens a text has for a model, also where they are too many."""
     try:
         return len(model.tokenizer.encode(text))
     except TextTooLongError as error:
