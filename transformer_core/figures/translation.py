@@ -1,0 +1,99 @@
+"""A translation as a picture: words with their sources, their confidence and their alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transformer_core.figures.payload import Payload, make_payload
+from transformer_core.figures.picture import Badge, Picture, TokenStrip
+from transformer_core.figures.wire import quantise
+
+if TYPE_CHECKING:
+    from transformer_core.analysis.word_alignment import AlignmentChoice
+    from transformer_core.decoding.steps import DecodingStep
+    from transformer_core.tracing.trace import Trace
+
+N_ALTERNATIVES = 8
+
+
+@dataclass(frozen=True)
+class WrittenToken:
+    """One token of a translation.
+
+    Attributes:
+        text: As people read it.
+        id: In the vocabulary.
+        step: Which step wrote it.
+        p: Probability that the model gave it.
+        alternatives: Text, probability and id of the best candidates, itself among them.
+    """
+
+    text: str
+    id: int
+    step: int
+    p: float
+    alternatives: tuple[tuple[str, float, int], ...]
+
+    @classmethod
+    def of(cls, step: DecodingStep) -> WrittenToken:
+        """Read a step of decoding."""
+        probabilities = step.logits.softmax(dim=-1)
+        best = probabilities.topk(N_ALTERNATIVES)
+        show = step.answer.stepper.tokenizer.show
+        rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        alternatives = tuple((show(index), value, index) for index, value in rows)
+        own = float(probabilities[step.token_id])
+        return cls(step.token, step.token_id, step.index, own, alternatives)
+
+
+def translation(trace: Trace, tokens: Sequence[WrittenToken], choice: AlignmentChoice) -> Payload:
+    """Where does each word come from, and how sure was the model of it?
+
+    Options: ``words``, each with ``text`` and ``tokens``. The trigger ``fork`` brings the step and
+    the token that somebody chose instead.
+
+    Args:
+        trace: Of the source and the whole translation.
+        tokens: What was written, without the end token.
+        choice: Where alignments are read.
+
+    Raises:
+        InputError: If source or translation has no word.
+    """
+    from transformer_core.analysis.word_alignment import content_words, word_weights
+
+    weights = word_weights(trace, choice).numpy()
+    sources = content_words(trace.source.words)
+    targets = content_words(trace.target.words) if trace.target is not None else []
+    # The target begins with the start token, which no step wrote.
+    words = [
+        {
+            "text": word.text,
+            "tokens": [asdict(tokens[p - 1]) for p in word.positions if 0 < p <= len(tokens)],
+        }
+        for word in targets
+    ]
+    off = float(np.abs(weights.sum(axis=1) - 1).max())
+    picture = Picture(
+        title="Where does each word come from?",
+        subtitle=f"Cross-attention, {choice.name}, word by word.",
+        queries=TokenStrip(tuple(word.text for word in targets)),
+        keys=TokenStrip(tuple(word.text for word in sources)),
+        model=trace.model_name,
+        revision=trace.revision,
+        text=trace.text,
+        site="cross",
+        layer=choice.layer,
+        head=choice.head,
+        badge=Badge(f"rows sum to 1 · max |Δ| {off:.1e}", off < 1e-4),
+        notes=(
+            "Sub-words merged: summed over the source word, averaged over the target word; special "
+            "tokens of the source left out and each row renormalised.",
+        ),
+        caption=f"{len(targets)} words of a translation and what each reads.",
+    )
+    return make_payload("translation", picture, {"words": words}, {"weights": quantise(weights)})
