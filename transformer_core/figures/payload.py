@@ -27,7 +27,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,9 +59,8 @@ __all__ = [
 VERSION = 1
 MAX_THUMBNAIL = 32
 
-View = Literal[
-    "heatmap", "grid", "links", "dims", "steps", "cards", "switchboard", "pair", "causes", "field"
-]
+View = str
+"""Name of a class in ``assets/components/attention/views.js``."""
 Cell = tuple[int, int]
 Floats = NDArray[np.floating[Any]]
 

@@ -10,6 +10,7 @@ import { LinksView } from "./links.js";
 import { PairView } from "./pair.js";
 import { SwitchboardView } from "./switchboard.js";
 import { StepsView } from "./steps.js";
+import { TranslationView } from "./translation.js";
 
 export const VIEWS = {
   heatmap: HeatmapView,
@@ -22,4 +23,5 @@ export const VIEWS = {
   switchboard: SwitchboardView,
   pair: PairView,
   steps: StepsView,
+  translation: TranslationView,
 };
