@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components.messages import plain, show_error
+from pages.components.text import WHOLE
 from transformer_core.errors import ModelUnavailableError
 from transformer_core.models.catalogue import find_card, megabytes
 from transformer_core.models.fetching import Download, Downloads
@@ -71,6 +72,7 @@ class OtherModel:
                 "Hub id, or folder on this machine",
                 key=self._name("name"),
                 placeholder="owner/name or /path/to/folder",
+                validate=WHOLE,
             )
             is_asked = st.form_submit_button("Look it up", icon=":material/search:")
         if is_asked:

@@ -13,6 +13,11 @@ from transformer_core.errors import TextTooLongError, TransformerCoreError
 if TYPE_CHECKING:
     from transformer_core.tracing.trace import Trace
 
+# Half a surrogate pair breaks the message that would bring it here: the browser must say so.
+WHOLE = (
+    r"^[^\uD800-\uDFFF]*$",
+    "The text holds half of a surrogate pair, which stands for no character. Delete the mark �.",
+)
 _CUT = "cut_text"  # the model and the text of which a person asked for the beginning only
 
 
@@ -24,6 +29,7 @@ def read_text(default: str, *, placeholder: str = "Type a sentence; Enter traces
         key="text",
         label_visibility="collapsed",
         placeholder=placeholder,
+        validate=WHOLE,
         persist_state="session",
     )
     if st.query_params.get("text", text) != text:
