@@ -69,7 +69,8 @@ class Job(Generic[T]):
         with self._lock:
             self._seen = self._clock()
             if self._thread is None and not self.is_over:
-                self._thread = threading.Thread(target=self._run, name="job", daemon=True)
+                # No daemon: one that is cut off inside torch would abort the whole process.
+                self._thread = threading.Thread(target=self._run, name="job", daemon=False)
                 self._thread.start()
 
     def _run(self) -> None:
@@ -91,6 +92,7 @@ class Job(Generic[T]):
                 self._thread, self._share, self._error = None, 0.0, error
 
     def _report(self, done: int, total: int) -> None:
-        if self._clock() - self._seen > PATIENCE:
+        is_left = self._clock() - self._seen > PATIENCE or not threading.main_thread().is_alive()
+        if is_left:
             raise StoppedError("Nobody waits for this any more.")
         self._share = done / total

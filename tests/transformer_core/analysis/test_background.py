@@ -1,5 +1,7 @@
 """Work in the background: once for all, shared, given up when nobody looks."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -74,3 +76,21 @@ def test_work_that_nobody_watches_is_given_up_and_begun_anew() -> None:
     job.watch()
     wait_for(job)
     assert (job.result, len(begun)) == (7, 2)
+
+
+def test_a_process_ends_while_a_job_runs() -> None:
+    code = """
+import time
+from transformer_core.analysis.background import Job
+
+def work(report):
+    for i in range(600):
+        report(i, 600)
+        time.sleep(0.1)
+
+Job(work).watch()
+"""
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], timeout=50, check=False)
+    assert done.returncode == 0
+    assert time.monotonic() - begun < 40
