@@ -72,6 +72,11 @@ def model_name(model_id: str) -> str:
     return (find_card(model_id) or _opened_card(model_id)).name
 
 
+def models_here(kind: str = "text") -> dict[str, ModelCard]:
+    """Return the models that can be chosen without fetching anything, by id."""
+    return _cards(kind)[0]
+
+
 def is_closed() -> bool:
     """Whether only the catalogue's models that are here may be used."""
     return bool(os.environ.get(CLOSED))

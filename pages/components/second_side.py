@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.components.cache import is_loaded, trace_of
+from pages.components.model_picker import models_here
+from pages.components.text import WHOLE
 from pages.components.top_row import wait_for_model
 from transformer_core.errors import InputError
 from transformer_core.figures import first_paint
 from transformer_core.figures.compare import Ranking, Side
 from transformer_core.figures.readings import Place
-from transformer_core.models.catalogue import ModelCard, models
 
 if TYPE_CHECKING:
     from pages.components.views.view import Situation
+    from transformer_core.models.catalogue import ModelCard
     from transformer_core.tracing.trace import Trace
 
 Rank = Callable[[Side], Ranking]
@@ -113,6 +115,7 @@ def _ask_text(now: Situation, rank: Rank) -> Side | None:
         key="second_text",
         label_visibility="collapsed",
         placeholder="Type a second text: the first with a word changed shows most",
+        validate=WHOLE,
         persist_state="session",
         width="stretch",
     )
@@ -139,7 +142,7 @@ def _ask_model(now: Situation, rank: Rank) -> Side | None:
         "Other model",
         list(others),
         key="other_model",
-        format_func=lambda i: f"{others[i].name} · {others[i].family}",
+        format_func=lambda i: " · ".join(filter(None, (others[i].name, others[i].family))),
         label_visibility="collapsed",
         persist_state="session",
         width=300,
@@ -175,11 +178,7 @@ def _keep_place(model_id: str) -> None:
 
 def _others(now: Situation) -> dict[str, ModelCard]:
     """Models that could read the same text."""
-    return {
-        card.id: card
-        for card in models()
-        if card.is_available and card.reads == "text" and card.id != now.model_id
-    }
+    return {name: card for name, card in models_here().items() if name != now.model_id}
 
 
 def _other(now: Situation) -> Trace:

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from pages.components import cache, sweep
 from pages.components.views import switchboard
 from pages.components.views.view import Situation
+from tests.support.tiny_models import make_tiny
 from transformer_core.analysis import ablation
 from transformer_core.figures.readings import Place, Reading
 
@@ -129,6 +130,28 @@ def test_switches_of_a_larger_model_do_not_break_a_smaller_one(page: AppTest) ->
     page.run()
     assert not page.exception
     assert "off = {(1, 1): 'zero'}" in code_of(page)
+
+
+@pytest.mark.parametrize("view", ["Switchboard", "Compare"])
+def test_an_encoder_decoder_is_shown_at_each_of_its_sites(
+    page: AppTest, tmp_path: Path, view: str
+) -> None:
+    folder = str(make_tiny("marian", tmp_path / "marian"))
+    cache.model_of(folder)
+    page.query_params["model"] = folder
+    page.session_state["view"] = view
+    page.session_state["second_text"] = "The dog sat on the mat."
+    off = ((1, 2, "zero"),)
+    page.session_state["switches"] = {f"{folder} {site}": off for site in ("encoder", "cross")}
+    for site in ("cross", "encoder", "decoder"):
+        page.session_state["site"] = site
+        page.run()
+        assert not page.exception
+        assert not page.error
+        run: dict[str, Any] = {}
+        exec(code_of(page), run)
+        assert f"{site!r}" in code_of(page)
+        assert ("(1, 2): 'zero'" in code_of(page)) == (view == "Switchboard" and site != "decoder")
 
 
 def test_the_files_hold_the_board(page: AppTest) -> None:
