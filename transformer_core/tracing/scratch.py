@@ -1,0 +1,206 @@
+"""Our own Transformer, traced through the same seat and into the same records as any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from transformer_core.errors import ConfigError, InputError, TextTooLongError
+from transformer_core.model import Transformer
+from transformer_core.model.beam import BeamSettings, generate_beam
+from transformer_core.model.generation import Hypothesis, generate_greedy, lay_out_for_decoding
+from transformer_core.tokenization.tokens import Tokenizer, Tokens
+from transformer_core.tracing.assembly import Padded, assemble
+from transformer_core.tracing.interventions import Intervention
+from transformer_core.tracing.scratch_capture import ScratchCapture, install_hooks, layout_of
+from transformer_core.tracing.seat import Seat, capturing
+from transformer_core.tracing.trace import Provenance, Trace
+
+if TYPE_CHECKING:
+    from transformer_core.models.catalogue import ModelCard
+
+
+class OwnTokenizer(Tokenizer, Protocol):
+    """What our own models ask of a tokenizer beyond the protocol of all."""
+
+    def encode_target(self, text: str) -> Tokens:
+        """Encode a text of the target side, its end token included."""
+
+    def from_ids(self, ids: Sequence[int]) -> Tokens:
+        """The tokens of ids that a decoder reads."""
+
+
+class ScratchModel:
+    """Our own Transformer with its tokenizer; see :class:`TraceableModel`.
+
+    Args:
+        module: The model; it is this object's own from now on.
+        tokenizer: Its tokenizer. Sources end in ``eos_id``.
+        card: What the catalogue says of it.
+
+    Raises:
+        ArchitectureError: If its parts were exchanged so that they cannot be seen.
+    """
+
+    def __init__(self, module: Transformer, tokenizer: OwnTokenizer, card: ModelCard) -> None:
+        self.layout = layout_of(module)
+        self.module: Transformer = module.requires_grad_(False)
+        self.module.train(False)
+        self.card = card
+        self.tokenizer = tokenizer
+        lay_out_for_decoding(module)
+        install_hooks(module, self.layout)
+
+    # -- facts ------------------------------------------------------------------------------
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Attention sites, of ``encoder``, ``decoder``, ``cross``."""
+        return self.layout.sites
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether a decoder reads an encoder's output."""
+        return "cross" in self.sites
+
+    @property
+    def n_ctx(self) -> int:
+        """Tokens that the model reads at most."""
+        return self.module.config.n_ctx
+
+    def n_layers(self, site: str) -> int:
+        """Layers with attention at a site."""
+        config = self.module.config
+        return config.n_encoder_layers if site == "encoder" else config.n_decoder_layers
+
+    def n_heads(self, site: str) -> int:  # noqa: ARG002 (the same at every site)
+        """Query heads of a layer at a site."""
+        return self.module.config.n_heads
+
+    # -- tracing ----------------------------------------------------------------------------
+
+    def trace(
+        self,
+        source: str | Tokens,
+        target: str | Tokens | None = None,
+        *,
+        interventions: Sequence[Intervention] = (),
+    ) -> Trace:
+        """Run the model on one input; see :class:`TraceableModel`."""
+        return self.trace_batch([source], [target], interventions=interventions)[0]
+
+    def trace_batch(
+        self,
+        sources: Sequence[str | Tokens],
+        targets: Sequence[str | Tokens | None] | None = None,
+        *,
+        interventions: Sequence[Intervention] = (),
+    ) -> list[Trace]:
+        """Trace several inputs in one padded forward pass; see :class:`TraceableModel`."""
+        if not sources:
+            return []
+        read = [s if isinstance(s, Tokens) else self.tokenizer.encode(s) for s in sources]
+        for tokens in read:
+            self._check_length(len(tokens))
+        written: list[Tokens | None] = [None] * len(read)
+        source, target = self._padded([t.ids for t in read]), None
+        if self.is_encoder_decoder:
+            decoder_reads = self._targets(read, targets or [None] * len(read))
+            written = [*decoder_reads]
+            target = self._padded([t.ids for t in decoder_reads])
+        elif any(text is not None for text in targets or ()):
+            raise InputError(f"{self.card.id} has one stack of layers only: give it one text.")
+
+        def run(detailed: bool) -> tuple[Seat, Tensor | None]:
+            seat = ScratchCapture(self.layout, tuple(interventions), detailed=detailed)
+            return seat, self._forward(seat, source, target)
+
+        card = self.card
+        provenance = Provenance(card.id, card.name, card.family, card.revision)
+        pairs = list(zip(read, written, strict=True))
+        return assemble(run, pairs, (source, target), provenance, tuple(interventions))
+
+    @torch.inference_mode()
+    def _forward(self, seat: ScratchCapture, source: Padded, target: Padded | None) -> Tensor:
+        """Logits of a batch. Padding stands at the end: causality alone hides the target's."""
+        mask = source.mask if source.is_ragged else None
+        module: Any = self.module
+        with capturing(seat):
+            if target is not None:
+                logits = module(source.ids, target.ids, src_mask=mask)
+            elif self.sites == ("encoder",):
+                logits = module.unembed(module.encode(source.ids, mask))
+            else:
+                logits = module.unembed(module.decode(source.ids, None, src_mask=None))
+        result: Tensor = logits
+        return result
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def write_greedily(
+        self, sources: Sequence[Sequence[int]], *, max_new_tokens: int | None = None
+    ) -> list[Hypothesis]:
+        """Write a target for each source, in one batch, without tracing.
+
+        Args:
+            sources: Token ids, end token included.
+            max_new_tokens: Tokens written at most; None: as many as the model can hold.
+
+        Raises:
+            TextTooLongError: If a source has more tokens than ``n_ctx``.
+        """
+        batch = self._sources(sources)
+        return generate_greedy(self.module, *batch, max_new_tokens=max_new_tokens)
+
+    def write_beams(
+        self, sources: Sequence[Sequence[int]], settings: BeamSettings
+    ) -> list[list[Hypothesis]]:
+        """Write targets for each source by beam search, best first; see :meth:`write_greedily`."""
+        return generate_beam(self.module, *self._sources(sources), settings)
+
+    def _sources(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor | None]:
+        if not self.is_encoder_decoder:
+            raise ConfigError(f"{self.card.id} is no encoder–decoder: it cannot translate.")
+        for row in sources:
+            self._check_length(len(row))
+        padded = self._padded(sources)
+        return padded.ids, padded.mask if padded.is_ragged else None
+
+    # -- inputs -----------------------------------------------------------------------------
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> Padded:
+        return Padded.of([list(row) for row in rows], pad=self.module.config.pad_id)
+
+    def _check_length(self, n_tokens: int) -> None:
+        if n_tokens > self.n_ctx:
+            raise TextTooLongError(n_tokens, self.n_ctx)
+
+    def _targets(
+        self, sources: list[Tokens], targets: Sequence[str | Tokens | None]
+    ) -> list[Tokens]:
+        """What the decoder reads: the start token, then the target (written greedily if none)."""
+        config = self.module.config
+        open_ones = [i for i, target in enumerate(targets) if target is None]
+        # One fewer than fits, as what was written is then read behind the start token.
+        room = max(1, config.n_ctx - 1)
+        written = (
+            self.write_greedily([sources[i].ids for i in open_ones], max_new_tokens=room)
+            if open_ones
+            else []
+        )
+        ids = {i: w.ids for i, w in zip(open_ones, written, strict=True)}
+        read = []
+        for i, target in enumerate(targets):
+            if isinstance(target, Tokens):
+                read.append(target)
+                continue
+            if isinstance(target, str):
+                row = self.tokenizer.encode_target(target).ids
+                ids[i] = row[:-1] if row[-1:] == (config.eos_id,) else row
+            read.append(self.tokenizer.from_ids([config.bos_id, *ids[i]]))
+        for tokens in read:
+            self._check_length(len(tokens))
+        return read
