@@ -55,6 +55,9 @@ class OtherModel:
 
     def show(self) -> None:
         """Draw the dialog if it is open; else how far a download is, if there is one."""
+        if self._get("is_stopped"):
+            self._set(is_stopped=False)
+            st.toast("Stopped. What has come is kept: the next download goes on from there.")
         if self._get("is_open"):
             st.dialog("Open another model", on_dismiss=self._close)(self._dialog)()
         elif self._get("download") is not None:
@@ -139,8 +142,7 @@ class OtherModel:
         download: Download | None = self._get("download")
         if download is not None:
             download.leave()
-        self._set(download=None, found=None)
-        st.toast("Stopped. What has come is kept: the next download goes on from there.")
+        self._set(download=None, found=None, is_stopped=True)
 
     def _watch(self) -> None:
         """Show how far the download is, looked at again and again."""

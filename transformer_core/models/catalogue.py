@@ -251,4 +251,6 @@ def megabytes(size_bytes: int | None) -> str:
         return "unknown size"
     if size_bytes >= 10**9:
         return f"{size_bytes / 10**9:.2f} GB"
-    return f"{size_bytes / 10**6:.0f} MB"
+    if size_bytes >= 10**6:
+        return f"{size_bytes / 10**6:.0f} MB"
+    return f"{size_bytes / 10**3:.0f} kB"

@@ -154,7 +154,12 @@ def test_an_unlisted_model_in_the_hubs_cache_loads_without_a_network(
 
 @pytest.mark.parametrize(
     ("size", "shown"),
-    [(None, "unknown size"), (90_868_376, "91 MB"), (1_630_000_000, "1.63 GB")],
+    [
+        (None, "unknown size"),
+        (116_392, "116 kB"),
+        (90_868_376, "91 MB"),
+        (1_630_000_000, "1.63 GB"),
+    ],
 )
 def test_sizes_read_as_people_read_them(size: int | None, shown: str) -> None:
     assert catalogue.megabytes(size) == shown
