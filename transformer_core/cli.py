@@ -12,7 +12,8 @@ from transformer_core.cli_evaluate import add_evaluate
 from transformer_core.cli_training import add_training
 from transformer_core.errors import InputError, TransformerCoreError
 
-SUFFIXES = (".json", ".npz", ".html")
+SUFFIXES = (".json", ".npz", ".html", ".svg", ".png")
+_DRAWN = {".html", ".svg", ".png"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,8 +105,8 @@ def _attend(args: argparse.Namespace) -> int:
     if args.out is not None and args.out.suffix == ".npz":
         trace.save(args.out)
         return 0
-    if args.out is not None and args.out.suffix == ".html":
-        args.out.write_text(_html(trace, site, args), encoding="utf-8")
+    if args.out is not None and args.out.suffix in _DRAWN:
+        args.out.write_bytes(_drawn(trace, site, args))
         return 0
     layers = range(trace.n_layers(site)) if args.layer is None else [args.layer]
     patterns = [trace.pattern(site, layer=i, head=args.head).tolist() for i in layers]
@@ -128,13 +129,23 @@ def _attend(args: argparse.Namespace) -> int:
     return 0
 
 
-def _html(trace: Any, site: str, args: argparse.Namespace) -> str:
-    from transformer_core.figures.html import to_html
+def _drawn(trace: Any, site: str, args: argparse.Namespace) -> bytes:
+    """One head's map, or all heads where neither layer nor head is said, as a file's bytes."""
+    from transformer_core.figures import html, static
     from transformer_core.figures.views import Place, all_heads, heat_map
 
-    if args.layer is None or args.head is None:
-        return to_html(all_heads(trace, site))
-    return to_html(heat_map(trace, Place(site, args.layer, args.head)))
+    if (args.layer is None) != (args.head is None):
+        raise InputError(
+            "A picture shows one head (give --layer and --head) or all (give neither)."
+        )
+    if args.layer is None:
+        payload = all_heads(trace, site)
+    else:
+        payload = heat_map(trace, Place(site, args.layer, args.head))
+    if args.out.suffix == ".png":
+        return static.to_png(payload)
+    text = static.to_svg(payload) if args.out.suffix == ".svg" else html.to_html(payload)
+    return text.encode("utf-8")
 
 
 def _report(message: str, share: float) -> None:

@@ -58,6 +58,19 @@ def test_attend_writes_files_that_can_be_read_again(folder: Path, tmp_path: Path
     assert page.read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize("head", [[], ["--layer", "1", "--head", "2"]], ids=["all", "one"])
+def test_attend_draws_pictures_without_a_browser(
+    folder: Path, tmp_path: Path, head: list[str]
+) -> None:
+    svg, png = tmp_path / "x.svg", tmp_path / "x.png"
+    for path in (svg, png):
+        assert main(["attend", str(folder), "The cat", *head, "--out", str(path)]) == 0
+    words = svg.read_text(encoding="utf-8")
+    assert ">query (reads)<" in words or ">↓ query (reads)<" in words
+    assert (">cat<" in words) == bool(head)
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -66,6 +79,7 @@ def test_attend_writes_files_that_can_be_read_again(folder: Path, tmp_path: Path
         (["attend", "FOLDER", "a", "--layer", "0", "--head", "9"], "no head 9"),
         (["attend", "FOLDER", "a", "--site", "cross"], "no attention site"),
         (["attend", "FOLDER", "a", "--out", "x.doc"], "must end in"),
+        (["attend", "FOLDER", "a", "--layer", "0", "--out", "x.svg"], "give --layer and --head"),
         (["attend", "./nowhere", "a"], "nowhere"),
         (["attend", "FOLDER", "a", "--layer", "-1"], "no layer -1"),
         (["attend", "FOLDER", "a", "--target", "b"], "no decoder of its own"),

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from transformer_core.errors import InputError
 
+MAX_QUOTED = 240
+"""So many characters of the text stand in a caption; all of it is in the file."""
+
 
 class ReadableTokens(Protocol):
     """The part of :class:`transformer_core.tokenization.Tokens` that a picture needs."""
@@ -111,6 +114,7 @@ class Picture:
         badge: How the numbers were checked.
         notes: What is pooled, averaged, merged, hidden, renormalised; one sentence each.
         caption: What the picture shows, in words; also its alternative text.
+        hint: What can be done with it on the screen; left out where it is saved.
     """
 
     title: str
@@ -126,6 +130,7 @@ class Picture:
     badge: Badge | None = None
     notes: tuple[str, ...] = ()
     caption: str = ""
+    hint: str = ""
 
     @property
     def place(self) -> str:
@@ -147,14 +152,14 @@ class Picture:
 
     @property
     def full_caption(self) -> str:
-        """The caption with its source: model, revision, place and text."""
+        """The caption with its source: model, revision, place, and the text or how it begins."""
         source = " · ".join(
             part
             for part in (
                 self.model + (f" @ {self.revision[:12]}" if self.revision else ""),
                 self.site,
                 self.place,
-                f"“{self.text}”" if self.text else "",
+                _quoted(self.text),
             )
             if part
         )
@@ -168,6 +173,7 @@ class Picture:
             "identity": self.identity,
             "title": self.title,
             "subtitle": self.subtitle,
+            "hint": self.hint,
             "model": self.model,
             "revision": self.revision,
             "text": self.text,
@@ -180,3 +186,9 @@ class Picture:
             "notes": list(self.notes),
             "caption": self.full_caption,
         }
+
+
+def _quoted(text: str) -> str:
+    if len(text) <= MAX_QUOTED:
+        return f"“{text}”" if text else ""
+    return f"“{text[:MAX_QUOTED].rstrip()}…” ({len(text):,} characters)"

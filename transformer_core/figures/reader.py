@@ -181,7 +181,7 @@ class HeadReader:
         return (
             f"{weight / n:.0%} of the weight rests on the first key, "
             f"{self._keys.strip.display[0]}: an attention sink, where a head rests when it finds "
-            "nothing to read (Xiao et al. 2023). Hide it to see the rest.",
+            "nothing to read (Xiao et al. 2023).",
         )
 
 

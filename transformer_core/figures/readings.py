@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from transformer_core.figures.evidence import Evidence
+from transformer_core.figures.numbers import written
 from transformer_core.figures.picture import Badge, Picture, TokenStrip
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ def badge(trace: Trace, place: Place) -> Badge:
     checks = prove(trace, place.site, layer=place.layer, head=place.head, with_output=small)
     worst = max(check.difference for check in checks)
     return Badge(
-        text=" · ".join(check.name for check in checks) + f" · max |Δ| {worst:.1e}",
+        text=" · ".join(check.name for check in checks) + f" · max |Δ| {written(worst, 2)}",
         is_ok=all(check.is_ok for check in checks),
         details=tuple(
-            f"{check.name}: largest difference {check.difference:.2e}" for check in checks
+            f"{check.name}: largest difference {written(check.difference)}" for check in checks
         ),
     )
 

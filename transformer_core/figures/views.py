@@ -198,7 +198,8 @@ def _whole(trace: Trace, site: str, title: str, selected: tuple[int, int] | None
     queries, keys = strips(trace, site)
     return Picture(
         title=title,
-        subtitle="Layers down, heads across. Open one with a click or Enter.",
+        subtitle="Layers down, heads across.",
+        hint="Open one with a click or Enter.",
         queries=queries,
         keys=keys,
         model=trace.model_name,
@@ -247,8 +248,9 @@ def _pooled(reader: HeadReader, window: Bounds | None) -> Payload:
     largest, mean = pooled_rows(reader.rows, reader.shape)
     picture = _picture(reader, "Where does each token look?")
     size = f"{largest.shape[0]} × {largest.shape[1]}"
-    note = f"Pooled to {size} blocks: largest or mean weight. Zoom in for the exact cells."
-    picture = replace(picture, notes=(note, *picture.notes))
+    note = f"Pooled to {size} blocks: the largest weight of each, or the mean."
+    hint = "Zoom in for the exact cells."
+    picture = replace(picture, notes=(note, *picture.notes), hint=hint)
     part = None if window is None else _window(reader, window)
     selected = _strongest_of(reader, picture)
     return pooled_payload(picture, largest.numpy(), mean.numpy(), window=part, selected=selected)

@@ -60,7 +60,9 @@ export function toSvg(frame, stage) {
   const layout = exportLayout(measuring, frame, stage);
   const context = new SvgContext(layout.width, layout.height);
   paintExport(context, frame, stage, layout);
-  context.describe(frame.payload.title, frame.payload.caption);
+  const { title, caption, text } = frame.payload;
+  // A caption quotes only how a long text begins; the file holds all of it.
+  context.describe(title, caption.includes(text) ? caption : `${caption}\n${text}`);
   return context.toText();
 }
 

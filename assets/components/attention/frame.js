@@ -50,7 +50,7 @@ export class Frame {
   show(payload) {
     this.payload = payload;
     this.title.replaceChildren(payload.title);
-    this.subtitle.replaceChildren(payload.subtitle);
+    this.subtitle.replaceChildren([payload.subtitle, payload.hint].filter(Boolean).join(" "));
     this.card.setAttribute("aria-label", payload.title);
     this.notes.replaceChildren(...payload.notes.map((note) => element("li", {}, note)));
     this.showBadge(payload.badge);
