@@ -130,7 +130,7 @@ def _stream(text: str, marks: Marks) -> tuple[bytes, list[Span]]:
 
 
 def _normalise(cluster: str, marks: Marks) -> str:
-    if marks is Marks.BYTE_LEVEL or cluster.isascii() and marks is Marks.SENTENCE_PIECE:
+    if marks is Marks.BYTE_LEVEL or (cluster.isascii() and marks is Marks.SENTENCE_PIECE):
         return cluster
     if marks is Marks.SENTENCE_PIECE:
         return unicodedata.normalize("NFKC", cluster)

@@ -77,7 +77,8 @@ def assemble(
     fuller = _Once(run)
     next_logits = None
     if logits is not None and logits.dim() == 3 and _is_last_only(logits, padding):
-        logits, next_logits = None, logits[:, -1]
+        next_logits = logits[:, -1]
+        logits = None
     traces = []
     for item, (source, target) in enumerate(tokens):
         spans = _Spans(
@@ -213,4 +214,4 @@ def _cut(
 
 
 def _is_all(span: slice, n: int) -> bool:
-    return span.start == 0 and span.stop == n
+    return (span.start, span.stop) == (0, n)

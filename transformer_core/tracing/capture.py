@@ -72,7 +72,7 @@ class Capture(Seat):
             self._last = (place, output.reshape(*output.shape[:2], -1))
         return output
 
-    def saw_linear(self, module: nn.Module, entering: Tensor, leaving: Tensor) -> None:
+    def saw_linear(self, module: nn.Module, entering: Tensor) -> None:
         """Recognise the output projection (it reads z) and the feed-forward's second matrix."""
         if self._last is not None:
             place, z = self._last

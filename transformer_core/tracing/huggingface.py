@@ -173,7 +173,7 @@ class HuggingFaceModel:
         self, inputs: dict[str, Any], interventions: tuple[Intervention, ...], *, detailed: bool
     ) -> tuple[Capture, Tensor | None]:
         with capturing(Capture(self.layout, interventions, detailed=detailed)) as capture:
-            options = {"use_cache": False} if "pixel_values" not in inputs else {}
+            options: dict[str, Any] = {"use_cache": False} if "pixel_values" not in inputs else {}
             if not detailed and self._is_large(inputs):
                 options["logits_to_keep"] = 1
             output = self.module(**inputs, **options)
@@ -185,7 +185,8 @@ class HuggingFaceModel:
         if self.sites != ("decoder",) or "input_ids" not in inputs:
             return False
         n_logits: int = inputs["input_ids"].numel() * self.module.config.vocab_size
-        return n_logits * self.module.dtype.itemsize > MAX_KEPT_LOGITS
+        is_large: bool = n_logits * self.module.dtype.itemsize > MAX_KEPT_LOGITS
+        return is_large
 
     def _check_complete(self, capture: Capture) -> None:
         for site in self.sites:
@@ -246,8 +247,9 @@ class HuggingFaceModel:
 def find_layout(module: PreTrainedModel) -> Layout:
     """Find a model's layers and attention sites from its structure.
 
-    A layer is an item of an outermost ``ModuleList``; in an encoder–decoder, those under the decoder
-    are the decoder's. Whether a single stack is an encoder or a decoder is told by its causality.
+    A layer is an item of an outermost ``ModuleList``; in an encoder–decoder, those under the
+    decoder are the decoder's. Whether a single stack is an encoder or a decoder is told by its
+    causality.
 
     Raises:
         ArchitectureError: If no stack of layers is found.
@@ -289,20 +291,20 @@ def _install_hooks(module: PreTrainedModel, layout: Layout) -> None:
             leaving = output if isinstance(output, Tensor) else output[0]
             capture.saw_layer(layer, entering, leaving)
 
-    def on_linear(linear: nn.Module, args: Any, output: Any) -> None:
+    def on_linear(linear: nn.Module, args: Any) -> None:
         capture = current()
         if capture is not None and capture.detailed:
-            capture.saw_linear(linear, args[0], output)
+            capture.saw_linear(linear, args[0])
 
     for part in module.modules():
         if id(part) in layout.layers:
             part.register_forward_hook(on_layer, with_kwargs=True)
         elif id(part) in layout.attention_layers and isinstance(part, nn.Linear | Conv1D):
-            part.register_forward_hook(on_linear)
+            part.register_forward_pre_hook(on_linear)
 
 
 def patch_labels(config: Any, pixels: Tensor) -> list[str]:
-    """Names of a vision model's positions: its special tokens, then the patches by row and column."""
+    """Names of a vision model's positions: special tokens, then the patches by row and column."""
     size = config.patch_size
     rows, columns = pixels.shape[-2] // size, pixels.shape[-1] // size
     special = ["[CLS]", "[DIST]"] if config.model_type == "deit" else ["[CLS]"]

@@ -24,13 +24,19 @@ class TraceableModel(Protocol):
     card: "ModelCard"
 
     @property
-    def sites(self) -> tuple[str, ...]: ...
+    def sites(self) -> tuple[str, ...]:
+        """Attention sites."""
+        ...
 
     @property
-    def n_ctx(self) -> int | None: ...
+    def n_ctx(self) -> int | None:
+        """Tokens that it reads at most."""
+        ...
 
     @property
-    def tokenizer(self) -> Tokenizer: ...
+    def tokenizer(self) -> Tokenizer:
+        """Its tokenizer."""
+        ...
 
     def n_layers(self, site: str) -> int:
         """Layers with attention at a site."""

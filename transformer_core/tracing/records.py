@@ -1,7 +1,7 @@
 """What one attention module computed for one input: enough to redraw any of its patterns.
 
-A pattern of n tokens has n² cells, the queries and keys behind it only 2·n·d numbers. A record keeps
-the latter and computes the former, whole or by rows, when somebody looks at it.
+A pattern of n tokens has n² cells, the queries and keys behind it only 2·n·d numbers. A record
+keeps the latter and computes the former, whole or by rows, when somebody looks at it.
 """
 
 from collections.abc import Mapping
@@ -162,7 +162,7 @@ class Details:
 
     Attributes:
         attention: Records with values and outputs, by site, in layer order.
-        resid: Residual stream, by site: entry 0 goes into layer 0, entry i + 1 comes out of layer i.
+        resid: Residual stream, by site: entry 0 enters layer 0, entry i + 1 comes out of layer i.
         ff: Feed-forward activations (after the non-linearity), by site, in layer order.
         out_proj: Output projections W_O by site, in layer order; None in a trace read from a file.
         logits: Scores over the vocabulary or the classes; None for a model without such a head.

@@ -1,4 +1,4 @@
-"""The Trace: what a forward pass computed for one input, immutable, and the source of every picture."""
+"""The Trace: what a forward pass computed for one input, and the source of every picture."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,9 +40,9 @@ class Provenance:
 class Trace:
     """What a model computed for one input.
 
-    The light capture (queries, keys, masks) is always there: O(n·d) numbers from which any pattern is
-    computed when asked for. Values, outputs, residual stream and feed-forward activations come from
-    one second forward pass, when first asked for.
+    The light capture (queries, keys, masks) is always there: O(n·d) numbers from which any pattern
+    is computed when asked for. Values, outputs, residual stream and feed-forward activations come
+    from one second forward pass, when first asked for.
 
     Attributes:
         provenance: Model and revision.
@@ -109,7 +109,7 @@ class Trace:
 
     @property
     def target_tokens(self) -> list[str] | None:
-        """Tokens that the decoder read, the start token first; None without a decoder of its own."""
+        """Tokens that the decoder read, the start token first; None without one of its own."""
         return None if self.target is None else list(self.target.display)
 
     @property
@@ -238,7 +238,8 @@ class Trace:
         """
         if self.recompute is None:
             raise NotInTraceError(
-                "This trace holds attention only; values, outputs and the residual stream need a model."
+                "This trace holds attention only; values, outputs and the residual stream need a "
+                "model."
             )
         return self.recompute()
 
@@ -305,7 +306,7 @@ class Trace:
             name: What to call it.
 
         Raises:
-            InputError: If shapes do not fit the tokens, a weight is negative, or a row does not sum to 1.
+            InputError: If shapes do not fit, a weight is negative, or a row does not sum to 1.
         """
         trace = cls(
             provenance=Provenance(model_id=name, model_name=name, family="imported"),

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 NOTES = os.environ.get("WORKBENCH_STRANGERS")
@@ -19,7 +20,7 @@ def _watch(event: str, args: tuple[Any, ...]) -> None:
     # A path is a socket of this machine; no host at all means every own address.
     if not isinstance(host, str) or host.startswith((*OWN, "/")) or not host:
         return
-    with open(NOTES or os.devnull, "a", encoding="utf-8") as notes:
+    with Path(NOTES or os.devnull).open("a", encoding="utf-8") as notes:
         notes.write(f"{event} {host}\n")
 
 
