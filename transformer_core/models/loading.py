@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transformer_core.errors import ModelUnavailableError
-from transformer_core.models import catalogue, hub
+from transformer_core.models import catalogue, hub, scratch
 from transformer_core.models.cache import Progress, ignore_progress, make_once
 from transformer_core.models.catalogue import ModelCard
 from transformer_core.models.names import gguf_file, known, local_path, why_no_model
@@ -115,6 +115,8 @@ def _load_folder(
     origin: str = "folder",
 ) -> TraceableModel:
     # Imported here: torch and transformers take seconds, and errors above need neither.
+    if scratch.is_own_folder(folder):
+        return _load_own(folder, card, model_id=model_id)
     from transformer_core.models import folders
 
     card = card or folders.card_of(folder, model_id=model_id, origin=origin)
@@ -123,6 +125,24 @@ def _load_folder(
         n_parameters = sum(parameter.numel() for parameter in model.module.parameters())
         model.card = replace(card, parameters=n_parameters)
     return model
+
+
+def _load_own(folder: Path, card: ModelCard | None, *, model_id: str) -> TraceableModel:
+    """One of our own models; Transformers is not needed for it."""
+    from transformer_core.tracing.scratch import ScratchModel
+
+    module, tokenizer = scratch.load_model(folder)
+    card = card or ModelCard(
+        id=model_id,
+        name=folder.name,
+        family="encoder–decoder",
+        task="text to text",
+        size_bytes=sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+        source=str(folder),
+        revision=catalogue.fingerprint(folder),
+    )
+    n_parameters = sum(parameter.numel() for parameter in module.parameters())
+    return ScratchModel(module, tokenizer, replace(card, parameters=n_parameters))
 
 
 def _hub_folder(hub_id: str, report: Progress, *, allow_download: bool) -> Path:
