@@ -12,7 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    {"transformer_core.errors", "transformer_core.config"},
+    # How a text is to be written is a setting, too: whoever writes is asked with it.
+    {
+        "transformer_core.errors",
+        "transformer_core.config",
+        "transformer_core.decoding.strategies",
+    },
     {"transformer_core.tokenization", "transformer_core.model", "transformer_core.functional"},
     {"transformer_core.tracing"},
     {"transformer_core.decoding"},

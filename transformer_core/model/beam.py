@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,6 +24,9 @@ class BeamSettings:
         max_new_tokens: Tokens written at most, the end token included; None: as many as the model
             can hold.
         repetition_penalty: Multiplies the log-probability of tokens already written.
+        early_stopping: When a source with ``n_beams`` finished hypotheses is done. True: at once.
+            False: when the best unfinished one, scored as if it ended at its present length, beats
+            none of them. ``"never"``: when it could not at any length.
 
     Raises:
         ConfigError: If ``n_beams`` is below 1.
@@ -33,6 +36,7 @@ class BeamSettings:
     length_penalty: float = 1.0
     max_new_tokens: int | None = None
     repetition_penalty: float = 1.0
+    early_stopping: bool | Literal["never"] = False
 
     def __post_init__(self) -> None:
         if self.n_beams < 1:
@@ -88,14 +92,24 @@ class _Search:
             elif len(self.beams) < n_beams:
                 self.beams.append(candidate)
 
-    def is_over(self, n_tokens: int) -> bool:
-        """Whether the best unfinished hypothesis, scored at its length now, beats none finished."""
+    def is_over(self, n_tokens: int, limit: int) -> bool:
+        """Whether no unfinished hypothesis is worth going on with.
+
+        Args:
+            n_tokens: Tokens that each has now.
+            limit: Tokens that it may have at most.
+        """
         if not self.beams:
             return True
         if len(self.finished) < self.settings.n_beams:
             return False
+        if self.settings.early_stopping is True:
+            return True
         penalty = self.settings.length_penalty
-        best: float = self.beams[0].log_prob / n_tokens**penalty
+        is_never = self.settings.early_stopping == "never"
+        # A log-probability is negative: the longer, the better it scores if the penalty is above 0.
+        length = limit if is_never and penalty > 0 else n_tokens
+        best: float = self.beams[0].log_prob / length**penalty
         return best <= self.finished[-1].score(penalty)
 
     def _finish(self, candidate: _Beam, *, is_end: bool) -> None:
@@ -120,15 +134,13 @@ def generate_beam(
     """Write targets for each source by beam search (Sutskever et al. 2014, section 3.2).
 
     At each step every unfinished hypothesis is continued by every token; the ``n_beams`` best that
-    do not end go on, and those that end within the ``n_beams`` best are finished. A source is done
-    when it has ``n_beams`` finished hypotheses and the best unfinished one, scored as if it ended
-    at its present length, beats none of them: what Transformers calls ``early_stopping=False``.
+    do not end go on, and those that end within the ``n_beams`` best are finished.
 
     Args:
         model: An encoder–decoder.
         src: Source token ids.
         src_mask: True where the source holds a token; None: no padding.
-        settings: How wide and how long.
+        settings: How wide, how long, and when a source is done.
 
     Returns:
         For each source up to ``n_beams`` hypotheses, best first.
@@ -146,7 +158,7 @@ def generate_beam(
         log_probs = penalty.applied(rows.read(last).log_softmax(dim=-1))
         rows.forbid(log_probs)
         _step(going, log_probs, eos_id=model.config.eos_id, is_last=n_tokens == limit)
-        going = [search for search in going if not search.is_over(n_tokens)]
+        going = [search for search in going if not search.is_over(n_tokens, limit)]
         if not going:
             break
         beams = [beam for search in going for beam in search.beams]

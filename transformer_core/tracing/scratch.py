@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
+from transformer_core.decoding.strategies import Beam, Greedy, Strategy
 from transformer_core.errors import ConfigError, InputError, TextTooLongError
 from transformer_core.model import Transformer
 from transformer_core.model.beam import BeamSettings, generate_beam
@@ -140,26 +142,24 @@ class ScratchModel:
 
     # -- writing ----------------------------------------------------------------------------
 
-    def write_greedily(
-        self, sources: Sequence[Sequence[int]], *, max_new_tokens: int | None = None
-    ) -> list[Hypothesis]:
-        """Write a target for each source, in one batch, without tracing.
+    def write(self, sources: Sequence[Sequence[int]], strategy: Strategy) -> list[Hypothesis]:
+        """Write a target for each source, in one batch and in order, without tracing.
 
         Args:
             sources: Token ids, end token included.
-            max_new_tokens: Tokens written at most; None: as many as the model can hold.
+            strategy: Greedy or by beam search.
 
         Raises:
+            ConfigError: If the model is no encoder–decoder, or the strategy samples.
             TextTooLongError: If a source has more tokens than ``n_ctx``.
         """
-        batch = self._sources(sources)
-        return generate_greedy(self.module, *batch, max_new_tokens=max_new_tokens)
-
-    def write_beams(
-        self, sources: Sequence[Sequence[int]], settings: BeamSettings
-    ) -> list[list[Hypothesis]]:
-        """Write targets for each source by beam search, best first; see :meth:`write_greedily`."""
-        return generate_beam(self.module, *self._sources(sources), settings)
+        ids, mask = self._sources(sources)
+        if isinstance(strategy, Beam):
+            settings = BeamSettings(**asdict(strategy))
+            return [best for best, *_ in generate_beam(self.module, ids, mask, settings)]
+        if isinstance(strategy, Greedy):
+            return generate_greedy(self.module, ids, mask, **asdict(strategy))
+        raise ConfigError("A batch is written greedily or by beam search; to sample, use decode.")
 
     def _sources(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor | None]:
         if not self.is_encoder_decoder:
@@ -187,7 +187,7 @@ class ScratchModel:
         # One fewer than fits, as what was written is then read behind the start token.
         room = max(1, config.n_ctx - 1)
         written = (
-            self.write_greedily([sources[i].ids for i in open_ones], max_new_tokens=room)
+            self.write([sources[i].ids for i in open_ones], Greedy(max_new_tokens=room))
             if open_ones
             else []
         )

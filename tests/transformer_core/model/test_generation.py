@@ -56,8 +56,9 @@ def test_greedy_writes_what_transformers_writes(twins, penalty: float) -> None: 
 
 @pytest.mark.parametrize("n_beams", [2, 4])
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0, 2.0, -1.0])
+@pytest.mark.parametrize("early_stopping", [False, True, "never"])
 def test_beam_search_writes_what_transformers_writes(  # type: ignore[no-untyped-def]
-    twins, n_beams: int, length_penalty: float
+    twins, n_beams: int, length_penalty: float, early_stopping
 ) -> None:
     theirs, ours = twins
     src, mask = sources()
@@ -67,13 +68,15 @@ def test_beam_search_writes_what_transformers_writes(  # type: ignore[no-untyped
         num_beams=n_beams,
         num_return_sequences=n_beams,
         do_sample=False,
-        early_stopping=False,
+        early_stopping=early_stopping,
         length_penalty=length_penalty,
         max_new_tokens=15,
         return_dict_in_generate=True,
         output_scores=True,
     )
-    settings = BeamSettings(n_beams, length_penalty, max_new_tokens=15)
+    settings = BeamSettings(
+        n_beams, length_penalty, max_new_tokens=15, early_stopping=early_stopping
+    )
     found = generate_beam(ours, src, mask, settings)
     rows = [ended(row) for row in expected.sequences]
     assert [list(h.ids) for each in found for h in each] == rows

@@ -10,6 +10,7 @@ from torch import Tensor
 from tests.support.letters import Letters
 from tests.support.tiny_marian import lively_marian
 from tests.support.weights import randomise, tiny_config
+from transformer_core.decoding.strategies import Beam, Greedy, Sample
 from transformer_core.errors import (
     ArchitectureError,
     ConfigError,
@@ -18,7 +19,6 @@ from transformer_core.errors import (
     TextTooLongError,
 )
 from transformer_core.model import Transformer
-from transformer_core.model.beam import BeamSettings
 from transformer_core.model.convert import from_marian
 from transformer_core.tracing.capture import ATTENTION_NAME
 from transformer_core.tracing.huggingface import HuggingFaceModel
@@ -280,7 +280,7 @@ def test_a_single_stack_is_traced(stacks: tuple[int, int], site: str) -> None:
     with pytest.raises(InputError, match="one stack"):
         model.trace(SOURCE, TARGET)
     with pytest.raises(ConfigError, match="cannot translate"):
-        model.write_greedily([[3, 4]])
+        model.write([[3, 4]], Greedy())
 
 
 def test_nothing_is_traced_of_nothing() -> None:
@@ -293,19 +293,25 @@ def test_texts_that_are_too_long_are_refused() -> None:
         with pytest.raises(TextTooLongError, match=f"{n} tokens; this model reads 5"):
             model.trace(source, target)
     with pytest.raises(TextTooLongError):
-        model.write_greedily([[3] * 6])
+        model.write([[3] * 6], Greedy())
     assert len(model.trace("a").target or ()) <= 5  # what is written fits, too
 
 
 def test_writing_in_batches_keeps_the_order() -> None:
     model = model_of(is_tied=False, has_output_bias=True)
     rows = [model.tokenizer.encode(text).ids for text in (SOURCE, OTHER, "q")]
-    together = model.write_greedily(rows, max_new_tokens=9)
-    beams = model.write_beams(rows, BeamSettings(3, max_new_tokens=9))
-    for i, row in enumerate(rows):
-        assert model.write_greedily([row], max_new_tokens=9)[0].ids == together[i].ids
-        alone = model.write_beams([row], BeamSettings(3, max_new_tokens=9))[0]
-        assert [h.ids for h in alone] == [h.ids for h in beams[i]]
+    for strategy in (
+        Greedy(max_new_tokens=9),
+        Greedy(max_new_tokens=9, repetition_penalty=1.5),
+        Beam(3, max_new_tokens=9),
+        Beam(3, length_penalty=0.0, max_new_tokens=9, early_stopping=True),
+    ):
+        together = model.write(rows, strategy)
+        alone = [model.write([row], strategy)[0] for row in rows]
+        assert [h.ids for h in together] == [h.ids for h in alone]
+        assert len({h.ids for h in together}) > 1
+    with pytest.raises(ConfigError, match="to sample, use decode"):
+        model.write(rows, Sample())
 
 
 def test_a_model_made_for_training_is_refused() -> None:
