@@ -98,7 +98,8 @@ class HuggingFaceTokenizer:
             None if special else piece_bytes(piece, self.marks)
             for piece, special in zip(pieces, is_special, strict=True)
         ]
-        spans = align(text, raw, self.marks)
+        # The text is made of these very pieces: nothing of it was normalised on the way.
+        spans = align(text, raw, Marks.BYTE_LEVEL)
         return self._readable(text, _Encoded([int(index) for index in ids], is_special, spans))
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -36,7 +36,9 @@ def readable(text: str) -> str:
         return "␣" * len(text)
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_readable_character(character, alone=len(text) == 1) for character in text)
+    shown = "".join(_readable_character(character, alone=len(text) == 1) for character in text)
+    is_lone_accent = len(text) > 1 and unicodedata.category(text[0]).startswith("M")
+    return "◌" + shown if is_lone_accent else shown
 
 
 def _readable_character(character: str, *, alone: bool) -> str:
@@ -138,9 +140,10 @@ class Tokens:
         shown = "".join(self.display[position] for position in positions)
         if len(positions) > 1:
             # The letters that the model reads, as a tokenizer may lower-case; but where pieces show
-            # bytes, the characters that they make together.
+            # bytes or accents without their letter, the characters that they make together.
             in_text = self._slice(positions)
-            shown = readable(in_text) if "⟨" in shown and in_text else shown.strip("␣") or shown
+            in_parts = "⟨" in shown or "◌" in shown
+            shown = readable(in_text) if in_parts and in_text else shown.strip("␣") or shown
         return Word(shown, positions, self.is_special[positions[0]])
 
     def _slice(self, positions: tuple[int, ...]) -> str:

@@ -34,6 +34,7 @@ SENTENCE = Tokens(
         ("\u00a0", "␣"),
         ("\u0301", "◌\u0301"),
         ("e\u0301", "e\u0301"),
+        ("\u0301t", "◌\u0301t"),
         ("\ufe0f", "⟨U+FE0F⟩"),
         ("\u200d", "⟨U+200D⟩"),
         ("👩\u200d👧", "👩\u200d👧"),
@@ -111,3 +112,16 @@ def test_labels_make_a_sequence_without_text() -> None:
     assert list(tokens) == ["[CLS]", "r0c0", "r0c1"]
     assert [word.text for word in tokens.words] == ["[CLS]", "r0c0", "r0c1"]
     assert not any(tokens.continues)
+
+
+def test_an_accent_apart_from_its_letter_stands_on_a_circle_and_joins_it_in_the_word() -> None:
+    tokens = Tokens(
+        text="e\u0301t",
+        ids=(1, 2),
+        display=("e", readable("\u0301t")),
+        is_special=(False, False),
+        spans=((0, 1), (1, 3)),
+        word_ids=(0, 0),
+    )
+    assert tokens.display[1] == "◌\u0301t"
+    assert [word.text for word in tokens.words] == ["e\u0301t"]
