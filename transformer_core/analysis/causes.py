@@ -93,7 +93,7 @@ def leave_one_out(
     last = trace.n_layers(stack) - 1
     sites = ("encoder", "cross") if site == "cross" else (site,)
     before = trace.resid(site, layer=last)
-    logits = _token_logits(trace, before.shape[0], stack)
+    logits = trace.details.logits if predicts(trace, site) else None
     moved, bits = [], []
     for changed in _without_each(
         model, trace, site, lambda key: [HideKey(key, at) for at in sites], on_progress
@@ -112,12 +112,12 @@ def cosine_distance(
     return (1 - cosine).clamp_min(0).float()
 
 
-def _token_logits(trace: Trace, n_query: int, stack: str) -> Tensor | None:
-    """Logits over the vocabulary at each query; None where the model predicts nothing there."""
+def predicts(trace: Trace, site: str) -> bool:
+    """Whether the model predicts a token at each query of a site."""
+    if not trace.has_details or (site == "encoder" and "decoder" in trace.sites):
+        return False
     logits = trace.details.logits
-    is_output = stack == "decoder" or "decoder" not in trace.sites
-    has_one_each = logits is not None and logits.dim() == 2 and len(logits) == n_query
-    return logits if is_output and has_one_each else None
+    return logits is not None and logits.dim() == 2 and len(logits) == len(trace.query_tokens(site))
 
 
 def _without_each(

@@ -20,7 +20,12 @@ from transformer_core.analysis.attribution import (
     trace_rollout,
     weights,
 )
-from transformer_core.analysis.causes import LeaveOneOut, leave_one_out, value_zeroing
+from transformer_core.analysis.causes import (
+    LeaveOneOut,
+    leave_one_out,
+    predicts,
+    value_zeroing,
+)
 from transformer_core.analysis.correlation import spearman
 from transformer_core.analysis.proof import TOLERANCE, Check
 from transformer_core.tracing.model import TraceableModel
@@ -105,7 +110,7 @@ def measures_of(
     return [
         replace(kind, meaning=kind.meaning.format(layer=layer, through=through), values=numbers)
         for kind, numbers in zip(_KINDS, values, strict=True)
-        if numbers is not None or kind.key != "prediction"
+        if kind.key != "prediction" or predicts(trace, site)
     ]
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -88,9 +89,14 @@ class RoleReport:
 def text_roles(trace: Trace, site: str) -> RoleReport:
     """Roles on one text alone: without the roles that need repeated random words."""
     roles = tuple(role for role in roles_at(site) if role.material == "sentences")
-    sums = _Sums(roles)
+    sums = _Sums.shaped(roles, trace, site)
     sums.add(trace, site, range(len(roles)))
     return sums.report(site, skipped=0)
+
+
+def no_roles(trace: Trace, site: str) -> RoleReport:
+    """A report in which no role was looked for."""
+    return _Sums.shaped((), trace, site).report(site, skipped=0)
 
 
 def probe_roles(
@@ -135,6 +141,13 @@ class _Sums:
         self.baselines: list[list[Tensor]] = [[] for _ in roles]
         self.shape = (0, 0)
 
+    @classmethod
+    def shaped(cls, roles: tuple[Role, ...], trace: Trace, site: str) -> Self:
+        """No text yet, but as many layers and heads as a trace has."""
+        sums = cls(roles)
+        sums.shape = (trace.n_layers(site), trace.n_heads(site))
+        return sums
+
     def add(self, trace: Trace, site: str, chosen: Sequence[int]) -> None:
         """Add one text, on some of the roles."""
         self.shape = (trace.n_layers(site), trace.n_heads(site))
@@ -159,7 +172,10 @@ class _Sums:
             means.append(stacked.nanmean(0))
             spreads.append((stacked - means[-1]).square().nanmean(0).sqrt())
             bases.append(torch.stack(baselines).nanmean(0) if baselines else nothing[0])
-        score, spread, baseline = (torch.stack(part, dim=-1) for part in (means, spreads, bases))
+        score, spread, baseline = (
+            torch.stack(part, dim=-1) if part else torch.empty(*self.shape, 0)
+            for part in (means, spreads, bases)
+        )
         counts = tuple(map(len, self.scores))
         return RoleReport(site, self.roles, counts, score, spread, baseline, skipped)
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 MAX_CHECKED = 256
 """Up to this many tokens the rows of all heads are summed for the badge, else of one head."""
 
+MAX_ALONE = 512
+"""Up to this many tokens roles are measured on the text alone."""
+
 NOT_MEASURED = -1.0
 
 
@@ -65,30 +68,36 @@ class Roles:
 
     @classmethod
     def of_text(cls, trace: Trace, site: str) -> Roles:
-        """Roles on one text alone."""
-        from transformer_core.analysis.probing import text_roles
+        """Roles on one text alone; none of a text so long that it would take too much time."""
+        from transformer_core.analysis.probing import no_roles, text_roles
 
-        return cls(text_roles(trace, site))
+        n = max(len(trace.query_tokens(site)), len(trace.key_tokens(site)))
+        return cls((text_roles if n <= MAX_ALONE else no_roles)(trace, site))
 
 
-def head_cards(trace: Trace, place: Place, roles: Roles | None = None) -> Payload:
+def head_cards(
+    trace: Trace, place: Place, roles: Roles | None = None, *, grid: Payload | None = None
+) -> Payload:
     """What does each head do, and how clearly? A card for each head of a site.
 
     Args:
         trace: Its maps, entropies and distances are those of this text.
         place: The site, and the head that is picked.
         roles: What the heads do; None measures it on this text alone.
+        grid: All heads of this text, where they are known (see ``views.all_heads``).
 
     Raises:
         NotInTraceError: If the model has no such site, layer or head.
     """
     roles = roles or Roles.of_text(trace, place.site)
-    grid = all_heads(trace, place.site, selected=(place.layer, place.head))
-    options = grid.header["options"]
+    grid = grid or all_heads(trace, place.site)
+    options = {**grid.header["options"], "selected": [place.layer, place.head]}
     facts = [[_without_role(head) for head in layer] for layer in options["heads"]]
     header = {
         **grid.header,
         "view": "cards",
+        "layer": place.layer,
+        "head": place.head,
         "title": "Which heads have a clear role?",
         "subtitle": "Map, entropy and distance are of this text. A click opens the head.",
         "caption": f"{_summary(trace, place, roles)} {grid.header['caption']}",
@@ -196,7 +205,9 @@ def _summary(trace: Trace, place: Place, roles: Roles) -> str:
 
 def _notes(trace: Trace, place: Place, roles: Roles) -> list[str]:
     notes = []
-    if roles.is_alone:
+    if not roles.report.roles:
+        notes.append(f"Of a text over {MAX_ALONE} tokens roles are not measured alone.")
+    elif roles.is_alone:
         what = " Induction and duplicate token need the probe set." if place.site != "cross" else ""
         notes.append(f"Roles are measured on this text alone, so they may be chance.{what}")
     else:

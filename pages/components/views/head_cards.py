@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pages.components.attention_view import attention_view
 from pages.components.cache import model_of
 from pages.components.views.view import Situation, View, open_head
 from pages.components.waiting import job_of, wait_for
 from transformer_core.figures import cards
+from transformer_core.figures.views import all_heads
 
 if TYPE_CHECKING:
     from pages.components.footer import Files
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from transformer_core.figures.payload import Payload
 
     Reports = dict[str, RoleReport]
+
+MAX_CELLS = 10**8
+"""Cells of all maps together that are computed while the page waits: about a second's work."""
 
 EXPLANATION = r"""
 A **role** names, for every query, the keys that a head in it would read: the token before, the
@@ -42,15 +46,22 @@ is $\sum_j \alpha_{ij} |i - j|$. Both are means over this text.
 
 def show(now: Situation) -> None:
     """Draw the cards, by this text alone until the probe set has been read."""
-    job = _job(now)
-    attention_view(payload(now), key="picture", on_head=open_head)
-    if job is not None:
-        wait_for({"Reading the probe set; until then roles are of this text alone": job})
+    jobs: dict[str, Job[Any]] = {}
+    if (grid := _grid_job(now)) is not None:
+        jobs[f"Computing all heads over {len(now.trace.source):,} tokens"] = grid
+    if (probes := _job(now)) is not None:
+        jobs["Reading the probe set; until then roles are of this text alone"] = probes
+    if grid is None or grid.result is not None:
+        attention_view(payload(now), key="picture", on_head=open_head)
+    wait_for(jobs)
 
 
 def payload(now: Situation) -> Payload:
     """The cards."""
-    return cards.head_cards(now.trace, now.place, _roles(now))
+    grid = _grid_job(now)
+    return cards.head_cards(
+        now.trace, now.place, _roles(now), grid=None if grid is None else grid.result
+    )
 
 
 def code(now: Situation) -> str:
@@ -96,6 +107,18 @@ def _job(now: Situation) -> Job[Reports] | None:
         return probe_roles(model_of(model_id), on_progress=report)
 
     return job_of(("roles", model_id), work)
+
+
+def _grid_job(now: Situation) -> Job[Payload] | None:
+    """All heads of a text so long that they take seconds; None for a shorter one."""
+    trace, site = now.trace, now.place.site
+    n_heads = trace.n_layers(site) * trace.n_heads(site)
+    if n_heads * len(trace.query_tokens(site)) * len(trace.key_tokens(site)) <= MAX_CELLS:
+        return None
+    return job_of(
+        ("grid", now.model_id, trace.text, trace.target_text, site),
+        lambda _: all_heads(trace, site),
+    )
 
 
 def _roles(now: Situation) -> cards.Roles | None:

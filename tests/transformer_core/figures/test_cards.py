@@ -14,6 +14,7 @@ from transformer_core.analysis.probing import RoleReport
 from transformer_core.analysis.roles import SELF_ROLES
 from transformer_core.figures.cards import NOT_MEASURED, Roles, head_cards, to_csv, to_json
 from transformer_core.figures.readings import Place
+from transformer_core.figures.views import all_heads
 from transformer_core.figures.wire import unpack
 from transformer_core.tracing.trace import Trace
 
@@ -69,6 +70,17 @@ def test_roles_of_one_text_say_that_they_are(trace: Trace) -> None:
     assert header["options"]["alone"] is True
     assert "this text alone" in header["notes"][0]
     assert "induction" not in [role["name"] for role in header["options"]["roles"]]
+
+
+def test_a_long_text_has_cards_but_no_roles_of_its_own() -> None:
+    trace = trace_of(random_record(600))
+    payload = head_cards(trace, PLACE)
+    assert payload.header["options"]["roles"] == []
+    assert payload.header["options"]["clear"] == [[[], []]]
+    assert "over 512 tokens" in payload.header["notes"][0]
+    assert payload.arrays["roles"].codes.shape == (1, 2, 0, 3)
+    again = head_cards(trace, PLACE, grid=all_heads(trace, "encoder"))
+    assert again.id == payload.id
 
 
 def test_the_badge_fails_where_a_row_does_not_sum_to_one(trace: Trace) -> None:
