@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from pages.components.navigation import PAGES
@@ -105,6 +106,9 @@ def picture_for_readme(browser: Browser, url: str) -> None:
     page.wait_for_selector(PAINTED, timeout=LOAD_TIMEOUT)
     wait_until_loaded(page)
     page.screenshot(path=README_PICTURE)
+    with Image.open(README_PICTURE) as picture:
+        few = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    few.save(README_PICTURE, optimize=True)
     sys.stdout.write(f"{README_PICTURE.relative_to(ROOT)}\n")
 
 
