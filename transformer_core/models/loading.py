@@ -127,20 +127,30 @@ def _load_folder(
     return model
 
 
-def _load_own(folder: Path, card: ModelCard | None, *, model_id: str) -> TraceableModel:
-    """One of our own models; Transformers is not needed for it."""
-    from transformer_core.tracing.scratch import ScratchModel
+def own_card(folder: Path, *, model_id: str) -> ModelCard:
+    """Describe one of our own models that is in no catalogue by its folder.
 
-    module, tokenizer = scratch.load_model(folder)
-    card = card or ModelCard(
+    Raises:
+        ModelUnavailableError: If its configuration cannot be used.
+    """
+    scratch.read_own_config(folder)
+    return ModelCard(
         id=model_id,
-        name=folder.name,
+        name=folder.resolve().name,
         family="encoder–decoder",
         task="text to text",
         size_bytes=sum(path.stat().st_size for path in folder.glob("*.safetensors")),
         source=str(folder),
         revision=catalogue.fingerprint(folder),
     )
+
+
+def _load_own(folder: Path, card: ModelCard | None, *, model_id: str) -> TraceableModel:
+    """One of our own models; Transformers is not needed for it."""
+    from transformer_core.tracing.scratch import ScratchModel
+
+    module, tokenizer = scratch.load_model(folder)
+    card = card or own_card(folder, model_id=model_id)
     n_parameters = sum(parameter.numel() for parameter in module.parameters())
     return ScratchModel(module, tokenizer, replace(card, parameters=n_parameters))
 

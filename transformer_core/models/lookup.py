@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transformer_core.errors import ModelUnavailableError
-from transformer_core.models import catalogue, hub
+from transformer_core.models import catalogue, hub, scratch
 from transformer_core.models.catalogue import ModelCard, megabytes
+from transformer_core.models.loading import own_card
 from transformer_core.models.names import gguf_file, local_path, why_no_model
 
 
@@ -78,9 +79,11 @@ def look_up(name: str) -> Found:
 
 
 def _card_of(name: str) -> ModelCard:
+    path, cached = local_path(name), hub.cached_folder(name)
+    if path is not None and scratch.is_own_folder(path):
+        return own_card(path, model_id=name)
     from transformer_core.models import folders
 
-    path, cached = local_path(name), hub.cached_folder(name)
     if path is None and cached is not None:
         return folders.card_of(cached, model_id=name, origin="hub")
     file = gguf_file(Path(name).expanduser())

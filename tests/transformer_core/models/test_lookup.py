@@ -9,10 +9,15 @@ import pytest
 from tests.support.fake_hub import COMMIT, FakeHub
 from tests.support.tiny_gguf import make_gguf
 from tests.support.tiny_models import make_tiny
+from transformer_core.config import TransformerConfig
 from transformer_core.errors import ModelUnavailableError
+from transformer_core.model import Transformer
 from transformer_core.models import catalogue, hub
+from transformer_core.models.loading import own_card
 from transformer_core.models.lookup import is_here, look_up
 from transformer_core.models.packages import WeightPackage
+from transformer_core.models.scratch import save_model
+from transformer_core.tokenization.bpe import train_bpe
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +54,19 @@ def test_a_folder_is_found_and_described(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_model_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="is no model folder"):
         look_up(str(tmp_path))
+
+
+def test_a_folder_of_one_of_our_own_models_is_found(tmp_path: Path) -> None:
+    config = TransformerConfig(
+        vocab_size=262, d_model=16, n_heads=2, d_ff=32, n_encoder_layers=1, n_decoder_layers=1
+    )
+    save_model(tmp_path / "ours", Transformer(config), train_bpe(["a"], vocab_size=262))
+    found = look_up(str(tmp_path / "ours"))
+    assert found.plan is None and found.card == own_card(tmp_path / "ours", model_id=found.card.id)
+    assert (found.facts["Name"], found.facts["Kind"]) == ("ours", "encoder–decoder")
+    (tmp_path / "ours" / "config.json").write_text('{"model_type": "transformer-workbench"}')
+    with pytest.raises(ModelUnavailableError, match="cannot be used"):
+        look_up(str(tmp_path / "ours"))
 
 
 def test_a_gguf_file_is_found(tmp_path: Path) -> None:
