@@ -241,8 +241,13 @@ def _picture(trace: Trace, place: Place, board: Board) -> Picture:
         site=place.site,
         badge=_badge(trace, place, board.checks),
         notes=tuple(notes),
-        caption=f"Switchboard: {off.lower()} (off: {MEANINGS[board.mode]}).",
+        caption=f"Switchboard: {off.lower()} (off: {MEANINGS[board.mode]}){_change(trace, board)}.",
     )
+
+
+def _change(trace: Trace, board: Board) -> str:
+    size = None if board.effect is None else board.effect.size
+    return "" if size is None else f"; the output changes by {size:.3g} {unit_of(trace)}"
 
 
 def _badge(trace: Trace, place: Place, checks: Sequence[Check]) -> Badge:

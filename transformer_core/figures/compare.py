@@ -142,6 +142,15 @@ def _labels(both: Comparison) -> tuple[str, str]:
     return f"“{_excerpt(*texts)}”", f"“{_excerpt(*texts[::-1])}”"
 
 
+def _other_in_full(both: Comparison) -> str:
+    """The second side as a caption names it."""
+    place, other = both.second.place, both.second.trace
+    where = f"L{place.layer} H{place.head}"
+    if both.is_two_models:
+        return f"{other.model_name}, {place.site} {where}"
+    return f"{where} on “{readable(other.text)}”"
+
+
 def _excerpt(text: str, other: str) -> str:
     """The part of a text around the first place where it differs from another."""
     text, other = readable(text), readable(other)
@@ -219,7 +228,7 @@ def _picture(both: Comparison, side: int, notes: tuple[str, ...]) -> Picture:
         picture,
         subtitle=f"{where}: {labels[0]} beside {labels[1]}",
         badge=_both_badges(both),
-        caption=f"Attention of {labels[0]} ({places[0]}) compared with {labels[1]} ({places[1]}).",
+        caption=f"Attention compared with that of {_other_in_full(both)};",
     )
 
 

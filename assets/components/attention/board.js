@@ -56,7 +56,11 @@ export class HeadBoard {
     const names = Array.from({ length: heads }, (_, head) =>
       element("div", { role: "columnheader", class: "name" }, `H${head}`),
     );
-    const corner = element("div", { role: "columnheader", class: "name", "aria-label": "layer" });
+    const corner = element(
+      "div",
+      { role: "columnheader", class: "name" },
+      element("span", { class: "sr" }, "layer"),
+    );
     const rows = Array.from({ length: layers }, (_, layer) => this.buildRow(layer));
     this.node.replaceChildren(element("div", { role: "row" }, corner, ...names), ...rows);
   }

@@ -7,11 +7,14 @@ import { Matrix } from "./matrix.js";
 import { format } from "./numbers.js";
 import { PairMap, PairPicture } from "./pair_map.js";
 import { RankedHeads } from "./ranked_heads.js";
+import { fitted } from "./stage.js";
 import { View } from "./view.js";
 
 const PAIR_ZOOMABLE = 24;
 const PAIR_HEIGHT = 460;
 const PAIR_TABLE = 400;
+const PAIR_HEAD = 22;
+const PAIR_GAP = 34;
 
 export class PairView extends View {
   constructor(node, host, state) {
@@ -227,7 +230,7 @@ export class PairView extends View {
   }
 }
 
-/** The three maps below one another, for a file. */
+/** The three maps as they stand on the page, for a file. */
 class PairPainter {
   constructor(view) {
     this.maps = view.maps;
@@ -235,23 +238,30 @@ class PairPainter {
     this.painter = this;
   }
 
+  /** Where each map stands; the first two beside each other where the page has them so. */
+  places() {
+    const [first, second, third] = this.maps.map((map) => map.stage);
+    const isBeside = first.width + second.width <= third.width;
+    const below = isBeside ? Math.max(first.height, second.height) : first.height + PAIR_GAP + second.height;
+    const beside = isBeside ? [third.width - second.width, 0] : [0, first.height + PAIR_GAP];
+    return [[0, 0], beside, [0, below + PAIR_GAP]];
+  }
+
   get width() {
     return Math.max(...this.maps.map((map) => map.stage.width));
   }
 
   get height() {
-    return this.maps.reduce((sum, map) => sum + map.stage.height + 30, 0);
+    return this.places()[2][1] + PAIR_HEAD + this.maps[2].stage.height;
   }
 
   each(context, draw) {
-    let y = 0;
-    for (const map of this.maps) {
+    this.places().forEach(([x, y], i) => {
       context.save();
-      context.translate(0, y);
-      draw(map);
+      context.translate(x, y);
+      draw(this.maps[i]);
       context.restore();
-      y += map.stage.height + 30;
-    }
+    });
   }
 
   paint(context) {
@@ -260,15 +270,15 @@ class PairPainter {
       context.font = `bold 13px ${this.owner.theme.font}`;
       context.textAlign = "left";
       context.textBaseline = "middle";
-      context.fillText(map.title.textContent, 0, 10);
-      context.translate(0, 22);
+      context.fillText(fitted(context, map.title.textContent, map.stage.width), 0, 10);
+      context.translate(0, PAIR_HEAD);
       map.paint(context);
     });
   }
 
   overlay(context) {
     this.each(context, (map) => {
-      context.translate(0, 22);
+      context.translate(0, PAIR_HEAD);
       map.overlay(context);
     });
   }
