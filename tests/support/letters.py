@@ -1,9 +1,19 @@
-"""The simplest tokenizer: letters with spaces between."""
+"""The simplest tokenizer, letters with spaces between, and the simplest card."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from transformer_core.tokenization.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a backend reads of a model card."""
+
+    id: str = "tiny"
+    name: str = "tiny"
+    family: str = "test"
+    revision: str = "0"
 
 
 @dataclass

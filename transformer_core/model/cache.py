@@ -3,6 +3,8 @@
 Without it, writing n tokens costs O(n²) forward positions; with it, O(n). The numbers are the same.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import torch
@@ -38,6 +40,20 @@ class GrowingKeyValues:
         self._v[:, :, start : self.n_pos] = v
         return self._k[:, :, : self.n_pos], self._v[:, :, : self.n_pos]
 
+    def shortened(self, n_pos: int) -> GrowingKeyValues:
+        """A cache of the first positions, which grows on by itself."""
+        other = GrowingKeyValues()
+        if self._k is not None and self._v is not None:
+            other.append(self._k[:, :, :n_pos], self._v[:, :, :n_pos])
+        return other
+
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        """Keys and values of the positions held; nothing if there are none."""
+        if self._k is None or self._v is None:
+            return ()
+        return self._k[:, :, : self.n_pos], self._v[:, :, : self.n_pos]
+
     def select(self, rows: Int[Tensor, " rows"]) -> None:
         """Keep these rows of the batch, in this order; a row may be taken several times."""
         if self._k is not None and self._v is not None:
@@ -62,6 +78,17 @@ class FixedKeyValues:
             self._pair = k.contiguous(), v.contiguous()
         return self._pair
 
+    def shared(self) -> FixedKeyValues:
+        """A cache of the same source, for another text."""
+        other = FixedKeyValues()
+        other._pair = self._pair
+        return other
+
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        """The memory's keys and values; nothing before they are computed."""
+        return () if self._pair is None else self._pair
+
     def select(self, rows: Int[Tensor, " rows"]) -> None:
         """Keep these rows of the batch, in this order; a row may be taken several times."""
         if self._pair is not None:
@@ -75,6 +102,11 @@ class LayerCache:
     def __init__(self) -> None:
         self.self_attention = GrowingKeyValues()
         self.cross_attention = FixedKeyValues()
+
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        """All keys and values."""
+        return self.self_attention.held + self.cross_attention.held
 
 
 class KeyValueCache:
@@ -91,6 +123,28 @@ class KeyValueCache:
     def n_pos(self) -> int:
         """Positions read so far; the next token stands at this one."""
         return self.layers[0].self_attention.n_pos
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the batch; 0 before anything was read."""
+        held = self.layers[0].self_attention.held
+        return held[0].shape[0] if held else 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the keys and values held, room that is not used yet left out."""
+        held = (tensor for layer in self.layers for tensor in layer.held)
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+    def shortened(self, n_pos: int) -> KeyValueCache:
+        """A cache of the first positions, from which another text goes on; this one stays."""
+        other = KeyValueCache(0)
+        for layer in self.layers:
+            shorter = LayerCache()
+            shorter.self_attention = layer.self_attention.shortened(n_pos)
+            shorter.cross_attention = layer.cross_attention.shared()
+            other.layers.append(shorter)
+        return other
 
     def select(self, rows: Int[Tensor, " rows"], *, same_sources: bool = False) -> None:
         """Keep these rows of the batch, in this order: beams that go on, texts not yet finished.

@@ -210,16 +210,17 @@ class Repetition:
 
 
 def limit_of(model: Transformer, max_new_tokens: int | None) -> int:
-    """Tokens that may be written: what was asked for, but no more than the model can hold.
+    """Tokens that may be written: what was asked for, but no more than fit behind the start token.
 
     Raises:
         ConfigError: If it is below 1.
     """
+    room = max(1, model.config.n_ctx - 1)
     if max_new_tokens is None:
-        return model.config.n_ctx
+        return room
     if max_new_tokens < 1:
         raise ConfigError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
-    return min(max_new_tokens, model.config.n_ctx)
+    return min(max_new_tokens, room)
 
 
 def lay_out_for_decoding(model: Transformer) -> None:

@@ -1,13 +1,12 @@
 """Our own Transformer's traces: against its plain forward pass and the other backend."""
 
 import threading
-from dataclasses import dataclass
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.support.letters import Letters
+from tests.support.letters import Card, Letters
 from tests.support.tiny_marian import lively_marian
 from tests.support.weights import randomise, tiny_config
 from transformer_core.decoding.strategies import Beam, Greedy, Sample
@@ -38,16 +37,6 @@ from transformer_core.tracing.trace import Trace
 SOURCE, TARGET, OTHER = "a b c d e f g", "h i j k", "x y z"
 SITES = ("encoder", "decoder", "cross")
 POSITIONS = pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary", "alibi"])
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a backend reads of a model card."""
-
-    id: str = "tiny"
-    name: str = "tiny"
-    family: str = "test"
-    revision: str = "0"
 
 
 def model_of(**changes: object) -> ScratchModel:
