@@ -28,7 +28,6 @@ export class PairView extends View {
     );
     this.ranked = new RankedHeads(this.frame.sideCard("ranked-heads"), {
       onOpen: (head) => host.trigger("head", head),
-      onSay: (text) => this.frame.say(text),
     });
   }
 

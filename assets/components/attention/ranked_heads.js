@@ -8,7 +8,7 @@ const RANKED_SHOWN = 8;
 
 /** The card beside a pair of maps. `onOpen([layer, head])` is told of a pick. */
 export class RankedHeads {
-  constructor(card, { onOpen, onSay }) {
+  constructor(card, { onOpen }) {
     this.card = card;
     this.onOpen = onOpen;
     this.title = element("h3", { class: "title" });
@@ -23,7 +23,6 @@ export class RankedHeads {
       describe: (at) => this.describe(at),
     });
     this.board.isPicked = (at) => String(at) === String(this.facts.selected);
-    this.onSay = onSay;
     card.append(this.title, this.subtitle, this.board.node, this.board.legend, this.line, this.list);
   }
 
