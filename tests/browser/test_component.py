@@ -10,6 +10,7 @@ import pytest
 import torch
 from playwright.sync_api import Page, expect
 
+from tests.support.live_app import settle
 from tests.support.traces import random_record, tokens_of, trace_of
 from transformer_core.figures import views
 from transformer_core.figures.html import to_html
@@ -292,3 +293,30 @@ def test_a_record_without_values_has_no_steps_but_a_map(show: Show) -> None:
     record: AttentionRecord = random_record(4)
     page = show(views.heat_map(trace_of(dataclasses.replace(record, v=None, z=None)), HERE))
     expect(page.locator(".why")).to_contain_text("Computed here from q and k")
+
+
+def test_the_first_token_is_hidden_on_request_and_the_page_says_how_much(traced: Page) -> None:
+    notes = traced.locator(".st-key-picture .notes")
+    expect(notes).to_contain_text("49% of the weight rests on the first key, [CLS]")
+    traced.get_by_text("Hide first token").click()
+    expect(notes).to_contain_text("The first key, [CLS], hidden (52% of the weight on average)")
+    row = traced.locator(".st-key-picture table tbody tr").nth(10)
+    expect(row.locator("td")).to_have_count(15)
+    weights = [number(cell) for cell in row.locator("td").all_text_contents()]
+    assert sum(weights) == pytest.approx(1, abs=0.01)
+
+
+def test_a_picked_cell_stays_when_another_head_is_opened(traced: Page) -> None:
+    readout = traced.locator(".st-key-picture .readout")
+    expect(readout).to_contain_text("positions 10, 2")
+    for key in ("ArrowLeft", "ArrowUp"):
+        traced.locator(f".st-key-picture {STAGE}").first.press(key)
+    expect(readout).to_contain_text("positions 9, 1")
+    traced.get_by_role("combobox", name="Head").click()
+    traced.get_by_role("option", name="Head 7").click()
+    settle(traced)
+    expect(traced.locator(".st-key-picture .subtitle").first).to_contain_text("L3 H7")
+    expect(readout).to_contain_text("positions 9, 1")
+    traced.get_by_role("radio", name="By the numbers").click()
+    settle(traced)
+    expect(traced.locator(".st-key-picture .readout")).to_contain_text("because reads the")

@@ -37,9 +37,11 @@ export class Matrix {
 
   /** The largest weight of this map alone (`peak` may belong to many). */
   ownPeak() {
-    let top = 0;
-    for (const code of this.codes) if (code > top) top = code;
-    return this.levels[top] || this.peak;
+    if (this.top === undefined) {
+      this.top = 0;
+      for (const code of this.codes) if (code > this.top) this.top = code;
+    }
+    return this.levels[this.top] || this.peak;
   }
 }
 

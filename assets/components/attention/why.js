@@ -33,7 +33,7 @@ export class WhyCard {
 
   plain(payload, matrix, row, column) {
     const value = approximate(matrix.value(row, column), matrix.isExactAt(row, column));
-    let text = `Weight ${value}. There is no single query and key behind it: see the notes under the map.`;
+    let text = `Weight ${value}: merged, renormalised or given, not straight from one query and key. See the notes under the map.`;
     if (matrix.isMasked(row, column)) text = MASKED;
     else if (matrix.isPooled && matrix.inWindow(row, column)) text = `Weight ${value}, exact.`;
     else if (matrix.isPooled) text = `${value} is the ${matrix.how} of a block. Zoom in for the exact weight.`;

@@ -21,6 +21,11 @@ is pooled; zoomed in, the cells are exact, computed from the queries and keys of
 
 def payload(now: Situation) -> Payload:
     """One head as a map, all heads beside it."""
+    return views.heat_map(now.trace, now.place, now.reading, with_overview=True)
+
+
+def _zoomed(now: Situation) -> Payload:
+    """The same with the exact cells that the browser wants; a file is made outside a session."""
     return views.heat_map(now.trace, now.place, now.reading, with_overview=True, window=_window())
 
 
@@ -53,7 +58,7 @@ def code(now: Situation) -> str:
 
 VIEW = View(
     "Heat map",
-    canvas(payload),
+    canvas(_zoomed),
     EXPLANATION,
     code,
     payload=payload,
