@@ -92,7 +92,7 @@ def test_a_text_too_long_for_causes_says_up_to_where(tmp_path: Path) -> None:
     card = cache.model_of(now.model_id).card
     object.__setattr__(card, "parameters", 10**12)
     payload = attention_or_cause.payload(now)
-    assert payload.header["options"]["measures"][3]["missing"] == "up to 8 tokens"
+    assert payload.header["options"]["measures"][3]["missing"] == "text over 8 tokens"
     assert attention_or_cause._jobs(now) == {}
     assert "Causes.measure" not in attention_or_cause.code(now)
 

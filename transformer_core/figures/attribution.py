@@ -219,9 +219,11 @@ def _first_query(trace: Trace, place: Place) -> int:
     plain = seen & ~torch.tensor(keys.is_special) & ~torch.tensor(queries.is_special)[:, None]
     plain &= seen.sum(dim=-1, keepdim=True) >= N_LEAST
     plain[:, 0] = False
+    if not bool(plain.any()):
+        ordinary = [i for i, special in enumerate(queries.is_special) if not special]
+        return (ordinary or [len(queries) - 1])[-1]
     pattern = trace.pattern(place.site, layer=place.layer, head=place.head)
-    weight = pattern.where(plain, -1.0).amax(dim=-1)
-    return int(weight.argmax()) if bool(plain.any()) else len(queries) - 1
+    return int(pattern.where(plain, -1.0).amax(dim=-1).argmax())
 
 
 def _notes(trace: Trace, place: Place, measures: list[Measure]) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def head_cards(
         "layer": place.layer,
         "head": place.head,
         "title": "Which heads have a clear role?",
-        "subtitle": "Map, entropy and distance are of this text. A click opens the head.",
+        "subtitle": "Map, entropy and distance are of this text.",
         "caption": f"{_summary(trace, place, roles)} {grid.header['caption']}",
         "notes": _notes(trace, place, roles),
         "badge": _badge(trace, place),
@@ -204,7 +204,7 @@ def _summary(trace: Trace, place: Place, roles: Roles) -> str:
 
 
 def _notes(trace: Trace, place: Place, roles: Roles) -> list[str]:
-    notes = []
+    notes = [*trace.notes]
     if not roles.report.roles:
         notes.append(f"Of a text over {MAX_ALONE} tokens roles are not measured alone.")
     elif roles.is_alone:

@@ -279,7 +279,7 @@ export class CausesView extends View {
     });
     const missing = of("cause").find((m) => m.missing);
     const text = lines.filter(Boolean).join("; ");
-    const without = missing ? `Causes: ${missing.missing}` : "Too few sources to compare.";
+    const without = missing ? `No causes yet: ${missing.missing}` : "Too few sources to compare.";
     this.finding.textContent = text ? `${text}.` : without;
   }
 
@@ -297,7 +297,7 @@ export class CausesView extends View {
       measured.measures.map((_, b) => rhoText(measured.agreement(a, b, state.isMean))),
     ]);
     const caption = `Rank correlation, ${state.isMean ? "mean over all tokens" : query}`;
-    agreementTable.replaceChildren(numbersTable(caption, ["", ...measured.measures.map((m) => m.name)], rho));
+    agreementTable.replaceChildren(numbersTable(caption, ["measure", ...measured.measures.map((m) => m.name)], rho));
   }
 }
 

@@ -36,8 +36,9 @@ A high weight says where a head looks, not what the model needs
   $\mathrm{KL}(p_i \,\|\, p_i^{\neg j})$.
 
 The first three are read from one forward pass. The last are measured by changing the model and
-running it again for each $j$: they are causes. The small map says whether two measures put the
-sources in the same order (Spearman's $\rho$).
+running it again for each $j$: they are causes. A text of $n$ tokens runs $n$ times for each, so
+how long it may be depends on the model (78 tokens for MiniLM, 32 for SmolLM2). The small map says
+whether two measures put the sources in the same order (Spearman's $\rho$).
 """
 
 
@@ -92,7 +93,7 @@ def _refusal(now: Situation) -> str:
         return "needs a model"
     n_tokens = len(now.trace.source) + len(now.trace.target or ())
     most = most_tokens(model_of(now.model_id).card.parameters or 0)
-    return f"up to {most} tokens" if n_tokens > most else ""
+    return f"text over {most} tokens" if n_tokens > most else ""
 
 
 def _causes(now: Situation) -> tuple[Causes | None, str]:
