@@ -33,12 +33,22 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[Payload]:
     return pictures
 
 
-@pytest.fixture
-def page(shown: list[Payload]) -> Iterator[AppTest]:
+@pytest.fixture(scope="module")
+def minilm() -> Iterator[None]:
     st.cache_resource.clear()
     cache.model_of("minilm")
-    yield AppTest.from_file(str(PAGE), default_timeout=30).run()
+    yield
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def page(minilm: None, shown: list[Payload]) -> Iterator[AppTest]:
+    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    yield page
+    # All tests are one session to Streamlit, and its caches know no other end of it.
+    for button in page.button:
+        if button.key == "own_matrix-close":
+            button.click().run()
 
 
 def upload(page: AppTest, content: bytes, name: str = "own.json") -> AppTest:

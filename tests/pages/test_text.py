@@ -23,12 +23,17 @@ def script() -> None:
     st.text("no trace" if trace is None else f"{len(trace.tokens)} | {' '.join(trace.notes)}")
 
 
-@pytest.fixture
-def page() -> Iterator[AppTest]:
+@pytest.fixture(scope="module")
+def minilm() -> Iterator[None]:
     st.cache_resource.clear()
     cache.model_of("minilm")
-    yield AppTest.from_function(script, default_timeout=60)
+    yield
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def page(minilm: None) -> AppTest:
+    return AppTest.from_function(script, default_timeout=60)
 
 
 def traced(page: AppTest) -> str:
