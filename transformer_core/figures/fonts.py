@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
 
-from PIL import ImageFont, features
+from PIL import ImageFont
 
 FOLDER = Path(__file__).resolve().parents[2] / "static" / "fonts"
 TEXT_FAMILY, MONO_FAMILY = "Inter, sans-serif", "'Source Code VF', monospace"
@@ -119,8 +119,3 @@ def _has(character: str, face: Face, index: int) -> bool:
 def _box(face: Face, index: int) -> bytes:
     """What a font draws for a letter that it has not."""
     return bytes(fonts_of(face)[index].getmask(_NO_CHARACTER))
-
-
-def shapes_text() -> bool:
-    """Whether right-to-left and joined scripts are laid out as they are written."""
-    return bool(features.check("raqm"))
