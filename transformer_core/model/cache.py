@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-_FIRST_ROOM = 32
+_FIRST_ROOM = 8
 """Positions that a growing cache makes room for at first; it doubles whenever it is full."""
 
 
