@@ -4,14 +4,18 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
-from tests.support.live_app import LiveApp, browsing, find_chromium, running_app, settle
+from tests.support.live_app import LiveApp, browsing, find_chromium, rerun, running_app, settle
 
 REQUIRED = os.environ.get("WORKBENCH_BROWSER") == "required"
 WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
 TRACED = ".st-key-picture [data-painted]"
 FIRST_PICTURE = "[data-painted]"
+PATIENCE = 60_000
+"""Milliseconds: a busy machine is slow, and that is no failure."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +43,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
 
@@ -59,7 +64,8 @@ def open_traced(page: Page, url: str) -> Page:
 def trace_text(page: Page, text: str) -> None:
     """Type a text and wait for what becomes of it."""
     box = page.get_by_role("textbox", name="Text")
-    box.fill(text)
-    box.press("Enter")
-    page.wait_for_timeout(150)
-    settle(page)
+    if box.input_value() == text:
+        return
+    with rerun(page):
+        box.fill(text)
+        box.press("Enter")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
-from playwright.sync_api import Error as PlaywrightError
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARD = ROOT / "tests" / "support" / "guard"
@@ -182,9 +181,17 @@ def settle(page: Page, *, timeout: float = 30_000) -> None:
     page.wait_for_selector(SETTLED, timeout=timeout)
 
 
-def painted_id(page: Page) -> str | None:
-    """Which picture is painted last: its payload's id."""
-    try:
-        return page.locator(PAINTED).last.get_attribute("data-painted", timeout=1000)
-    except PlaywrightError:
-        return None
+@contextmanager
+def rerun(page: Page) -> Iterator[None]:
+    """What is done inside makes the script run; leave when it has run and settled."""
+    page.evaluate(
+        """() => {
+          const app = document.querySelector("[data-testid=stApp]");
+          window.hasRun = false;
+          new MutationObserver(() => { window.hasRun = true; })
+            .observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
+        }"""
+    )
+    yield
+    page.wait_for_function("window.hasRun")
+    settle(page)
