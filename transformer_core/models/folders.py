@@ -180,7 +180,7 @@ def context_length(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase)
     if config.model_type not in _NO_POSITION_LIMIT:
         names = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
         limit = next((getattr(config, name) for name in names if getattr(config, name, None)), None)
-        if isinstance(limit, int):
+        if isinstance(limit, int) and limit > 0:  # XLNet says -1: as many as one likes
             after = config.model_type in _POSITIONS_AFTER_PADDING
             return limit - (config.pad_token_id or 0) - 1 if after else limit
     limit = tokenizer.model_max_length

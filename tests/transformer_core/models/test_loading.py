@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
 from tests.support.tiny_models import TEXT_KINDS, make_tiny
-from transformer_core.errors import ModelUnavailableError, TextTooLongError
+from tests.support.tiny_tokenizers import byte_level
+from transformer_core.errors import ArchitectureError, ModelUnavailableError, TextTooLongError
 from transformer_core.models import catalogue
+from transformer_core.models.folders import context_length, read_config
 from transformer_core.models.loading import load
 
 WEIGHTS = "model.safetensors"
@@ -184,6 +187,50 @@ def test_a_text_over_the_limit_is_said_with_its_number_of_tokens(folder: Path) -
     model = load(folder)
     with pytest.raises(TextTooLongError, match=r"The text has \d+ tokens; this model reads 128"):
         model.trace("cat " * 200)
+
+
+def test_a_limit_of_minus_one_is_none(folder: Path) -> None:
+    config = read_config(folder)
+    tokenizer = load(folder).tokenizer.hf  # type: ignore[attr-defined]
+    assert context_length(config, tokenizer) == 128
+    config.max_position_embeddings = -1
+    tokenizer.model_max_length = 10**30
+    assert context_length(config, tokenizer) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("Gemma2", {"head_dim": 8, "num_key_value_heads": 2}),
+        ("DebertaV2", {}),
+        ("Longformer", {"attention_window": 8}),
+        ("FNet", {}),
+    ],
+)
+def test_attention_that_cannot_be_captured_is_said_and_never_an_empty_picture(
+    kind: str, fields: dict[str, int], tmp_path: Path
+) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64}
+    heads = {} if kind == "FNet" else {"num_attention_heads": 4}
+    tokenizer = byte_level()
+    tokenizer.save_pretrained(tmp_path)
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **sizes, **heads, **fields
+    )
+    name = f"{kind}ForCausalLM" if kind == "Gemma2" else f"{kind}ForMaskedLM"
+    getattr(transformers, name)(config).save_pretrained(tmp_path)
+    with pytest.raises(ArchitectureError):
+        load(tmp_path).trace("The cat sat")
+
+
+def test_smollm2_loads_from_its_package_without_a_network_and_knows_the_capital() -> None:
+    model = load("smollm2", allow_download=False)
+    shape = model.n_layers("decoder"), model.n_heads("decoder"), model.n_ctx
+    assert shape == (30, 9, 8192)
+    trace = model.trace("The capital of France is")
+    assert trace.light("decoder", 0).k.shape[0] == 3
+    assert trace.logits is not None
+    assert model.tokenizer.decode([int(trace.logits[-1].argmax())]) == " Paris"
 
 
 def test_minilm_loads_from_its_package_without_a_network() -> None:
