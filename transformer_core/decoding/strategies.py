@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from transformer_core.errors import ConfigError
 
@@ -35,17 +36,25 @@ class Beam:
             sums, 1 means, above 1 favours long texts.
         max_new_tokens: Tokens written at most; None: as many as the model can hold.
         repetition_penalty: As in :class:`Greedy`.
+        early_stopping: When ``n_beams`` texts are finished: True ends the search; False goes on
+            while a text alive scores better at its present length than the worst of them;
+            ``"never"`` while it could at any length.
     """
 
     n_beams: int = 4
     length_penalty: float = 1.0
     max_new_tokens: int | None = None
     repetition_penalty: float = 1.0
+    early_stopping: bool | Literal["never"] = False
 
     def __post_init__(self) -> None:
         _check_length(self.max_new_tokens)
         _check("n_beams", self.n_beams, at_least=1, at_most=64)
         _check("length_penalty", self.length_penalty, at_least=-10, at_most=10)
+        if self.early_stopping not in (True, False, "never"):
+            raise ConfigError(
+                f"early_stopping is {self.early_stopping!r}; it must be True, False or 'never'."
+            )
         _check("repetition_penalty", self.repetition_penalty, above=0)
 
 
