@@ -42,4 +42,5 @@ screenshots: $(READY_DEV)
 # The figures of the README, on a quiet machine.
 bench: $(READY_DEV)
 	$(BIN)/python -m benchmarks.capture
+	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.browser

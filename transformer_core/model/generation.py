@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from transformer_core.errors import ConfigError
+from transformer_core.model.masks import padding_mask
+from transformer_core.model.step import DecoderStep
 from transformer_core.model.transformer import Transformer
 
 _WORTH_KEEPING = 0.75
@@ -59,11 +61,8 @@ class Rows:
         src: Int[Tensor, "batch src_pos"],
         src_mask: Bool[Tensor, "batch src_pos"] | None,
     ) -> None:
-        self._model = model
-        if src_mask is not None and bool(src_mask.all()):
-            src_mask = None
-        self._mask = src_mask
-        self._memory = model.encode(src, src_mask)
+        memory = model.encode(src, src_mask)
+        self._step = DecoderStep(model, memory, padding_mask(src_mask))
         self._cache = model.new_cache()
         config = model.config
         never = {config.pad_id, config.bos_id} - {config.eos_id}
@@ -71,10 +70,7 @@ class Rows:
 
     def read(self, ids: Int[Tensor, " row"]) -> Float[Tensor, "row vocab"]:
         """Read one more token in every row and score what may follow it."""
-        hidden = self._model.decode(
-            ids[:, None], self._memory, src_mask=self._mask, cache=self._cache
-        )
-        return self._model.unembed(hidden)[:, 0]
+        return self._step(ids, self._cache)
 
     def forbid(self, scores: Float[Tensor, "row vocab"]) -> None:
         """Put the tokens that no text contains, start and padding, out of the choice."""
@@ -88,12 +84,13 @@ class Rows:
             rows: Row numbers.
             same_sources: Each row takes the place of one with the same source.
         """
-        chosen = torch.tensor(rows, device=self._memory.device)
+        step = self._step
+        chosen = torch.tensor(rows, device=step.memory.device)
         self._cache.select(chosen, same_sources=same_sources)
         if not same_sources:
-            self._memory = self._memory.index_select(0, chosen)
-            if self._mask is not None:
-                self._mask = self._mask.index_select(0, chosen)
+            step.memory = step.memory.index_select(0, chosen)
+            if step.mask is not None:
+                step.mask = step.mask.index_select(0, chosen)
 
 
 @torch.inference_mode()
