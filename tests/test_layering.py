@@ -29,7 +29,12 @@ LAYERS = (
         "transformer_core.efficiency",
     },
     {"transformer_core.figures"},
-    {"transformer_core.cli", "transformer_core.cli_evaluate", "transformer_core.cli_training"},
+    {
+        "transformer_core.cli",
+        "transformer_core.cli_evaluate",
+        "transformer_core.cli_tasks",
+        "transformer_core.cli_training",
+    },
     {"transformer_core.__main__"},
     {"pages.components"},
     {"pages"},
@@ -58,6 +63,9 @@ EXCEPTIONS = {
     ("transformer_core.tracing.trace", "transformer_core.figures.notebook"),
     # A model writes, and decoding traces what was written; this import waits for the call, too.
     ("transformer_core.tracing.decodable", "transformer_core.decoding.begin"),
+    # A model works at its task; the tasks know of models, and wait for the call.
+    ("transformer_core.tracing.working", "transformer_core.tasks.translation"),
+    ("transformer_core.tracing.working", "transformer_core.tasks.summarization"),
 }
 
 FIRST_PAINT = (

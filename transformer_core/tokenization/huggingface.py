@@ -124,7 +124,10 @@ class HuggingFaceTokenizer:
         if index < 0:
             raise InputError(f"Token ids begin at 0: {index} is none.")
         # A model may have more rows than its tokenizer has tokens: such an id has no piece.
-        piece = self._tokenizer.convert_ids_to_tokens(index)
+        try:
+            piece = self._tokenizer.convert_ids_to_tokens(index)
+        except IndexError:  # Marian's looks in its sentencepiece model, too
+            piece = None
         return piece if isinstance(piece, str) else f"<{index}>"
 
     def _encode(self, text: str, tokenizer: PreTrainedTokenizerBase) -> Tokens:

@@ -223,8 +223,18 @@ class Tokenizer(Protocol):
             InputError: If the text cannot be encoded.
         """
 
+    def encode_target(self, text: str) -> Tokens:
+        """Encode a text that the model is to write; as :meth:`encode` where nothing differs."""
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of these ids, special tokens left out."""
+
+    def show(self, index: int) -> str:
+        """Return what one entry of the vocabulary shows.
+
+        Raises:
+            InputError: If the id is none of the vocabulary's.
+        """
 
     def from_ids(self, ids: Sequence[int]) -> Tokens:
         """Return the tokens of ids that a model wrote or a decoder reads, with their text.

@@ -12,6 +12,8 @@ from transformer_core.errors import ArchitectureError, InputError
 from transformer_core.tokenization.tokens import Tokenizer, Tokens
 from transformer_core.tracing.assembly import Padded, assemble
 from transformer_core.tracing.capture import ATTENTION_NAME, Capture, Layout, capturing, current
+from transformer_core.tracing.decodable import Decodable
+from transformer_core.tracing.huggingface_decoding import HuggingFaceStepper
 from transformer_core.tracing.interventions import Intervention
 from transformer_core.tracing.trace import Provenance, Trace
 
@@ -22,7 +24,7 @@ MAX_KEPT_LOGITS = 8 * 2**20
 """Bytes of logits that a trace keeps; larger ones are computed again when asked for."""
 
 
-class HuggingFaceModel:
+class HuggingFaceModel(Decodable):
     """A Transformers model whose every attention layer can be seen.
 
     Args:
@@ -120,7 +122,9 @@ class HuggingFaceModel:
             return []
         if self._tokenizer is None:
             return self._trace_images(sources, tuple(interventions))
-        encoded = [self.tokenizer.encode(text) for text in sources]
+        encoded = [
+            text if isinstance(text, Tokens) else self.tokenizer.encode(text) for text in sources
+        ]
         source = self._padded([list(t.ids) for t in encoded])
         inputs: dict[str, Any] = {"input_ids": source.ids, "attention_mask": source.mask}
         read: list[Tokens | None] = [None] * len(encoded)
@@ -198,6 +202,23 @@ class HuggingFaceModel:
                     "Transformers; its attention cannot be shown whole, so it is not shown at all."
                 )
 
+    # -- writing ----------------------------------------------------------------------------
+
+    def stepper(self, source: str | Tokens, *, is_recording: bool = True) -> HuggingFaceStepper:
+        """A text that is to be written; see :class:`Decodable`."""
+        if "decoder" not in self.sites:
+            raise InputError(
+                f"{self.card.id} has no decoder, so it cannot write. Decoder-only models (smollm2, "
+                "gpt2) and encoder–decoders (en-fr-small, opus-mt, bart, t5) can."
+            )
+        if self.module.get_output_embeddings() is None:
+            raise InputError(
+                f"{self.card.id} was saved without the head that scores a vocabulary, so it cannot "
+                "write. Save it from its …ForCausalLM or …ForConditionalGeneration class."
+            )
+        tokens = source if isinstance(source, Tokens) else self.tokenizer.encode(source)
+        return HuggingFaceStepper(self, tokens, is_recording=is_recording)
+
     # -- inputs -----------------------------------------------------------------------------
 
     def _padded(self, ids: list[list[int]]) -> Padded:
@@ -215,8 +236,7 @@ class HuggingFaceModel:
         read = []
         for source, text in zip(sources, targets, strict=True):
             if text is None:
-                ids = self._generate(source)
-                read.append(self._tokens_of([*ids]))
+                read.append(self._tokens_of(self._write(source)))
             elif isinstance(text, Tokens):
                 read.append(text)
             else:
@@ -233,15 +253,11 @@ class HuggingFaceModel:
         from_ids: Callable[[Sequence[int]], Tokens] = self.tokenizer.from_ids
         return from_ids(ids)
 
-    @torch.inference_mode()
-    def _generate(self, source: Tokens) -> list[int]:
-        generated: Any = self.module.generate(  # type: ignore[operator]
-            input_ids=torch.tensor([source.ids]), num_beams=1, do_sample=False
-        )
-        ids: list[int] = generated[0].tolist()
-        end = self.module.generation_config.eos_token_id  # type: ignore[union-attr]
-        ends = set(end) if isinstance(end, list) else {end}
-        return ids[:-1] if len(ids) > 1 and ids[-1] in ends else ids
+    def _write(self, source: Tokens) -> list[int]:
+        """What the decoder reads if it writes by itself: the start token, then the greedy text."""
+        decoding = self.decode(source, is_recording=False)
+        written = [step.token_id for step in decoding]
+        return [*decoding.prompt_ids, *(written[:-1] if decoding.ended == "eos" else written)]
 
 
 def find_layout(module: PreTrainedModel) -> Layout:
@@ -286,7 +302,7 @@ def _install_hooks(module: PreTrainedModel, layout: Layout) -> None:
 
     def on_layer(layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         capture = current()
-        if capture is not None and capture.detailed:
+        if capture is not None and capture.sees_layers:
             entering = args[0] if args else kwargs["hidden_states"]
             leaving = output if isinstance(output, Tensor) else output[0]
             capture.saw_layer(layer, entering, leaving)

@@ -56,7 +56,7 @@ class TraceableModel(Protocol):
         """Run the model on one input and keep what it computed.
 
         Args:
-            source: A text; for a vision model an image.
+            source: A text, or tokens, read as they are; for a vision model an image.
             target: For an encoder–decoder, the text that the decoder reads, or another trace's
                 ``target``, read token by token; None lets it decode greedily first.
             interventions: Changes to make in its attention while it runs.
