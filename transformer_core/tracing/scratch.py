@@ -16,8 +16,10 @@ from transformer_core.model.beam import BeamSettings, generate_beam
 from transformer_core.model.generation import Hypothesis, generate_greedy, lay_out_for_decoding
 from transformer_core.tokenization.tokens import Tokenizer, Tokens
 from transformer_core.tracing.assembly import Padded, assemble
+from transformer_core.tracing.decodable import Decodable
 from transformer_core.tracing.interventions import Intervention
 from transformer_core.tracing.scratch_capture import ScratchCapture, install_hooks, layout_of
+from transformer_core.tracing.scratch_decoding import ScratchStepper
 from transformer_core.tracing.seat import Seat, capturing
 from transformer_core.tracing.trace import Provenance, Trace
 
@@ -35,7 +37,7 @@ class OwnTokenizer(Tokenizer, Protocol):
         """The tokens of ids that a decoder reads."""
 
 
-class ScratchModel:
+class ScratchModel(Decodable):
     """Our own Transformer with its tokenizer; see :class:`TraceableModel`.
 
     Args:
@@ -161,6 +163,14 @@ class ScratchModel:
             return generate_greedy(self.module, ids, mask, **asdict(strategy))
         raise ConfigError("A batch is written greedily or by beam search; to sample, use decode.")
 
+    def stepper(self, source: str | Tokens, *, is_recording: bool = True) -> ScratchStepper:
+        """A text that is to be written; see :class:`Decodable`."""
+        if "decoder" not in self.sites:
+            raise InputError(f"{self.card.id} has no decoder, so it cannot write.")
+        tokens = source if isinstance(source, Tokens) else self.tokenizer.encode(source)
+        self._check_length(len(tokens))
+        return ScratchStepper(self, tokens, is_recording=is_recording)
+
     def _sources(self, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor | None]:
         if not self.is_encoder_decoder:
             raise ConfigError(f"{self.card.id} is no encoder–decoder: it cannot translate.")
@@ -184,13 +194,7 @@ class ScratchModel:
         """What the decoder reads: the start token, then the target (written greedily if none)."""
         config = self.module.config
         open_ones = [i for i, target in enumerate(targets) if target is None]
-        # One fewer than fits, as what was written is then read behind the start token.
-        room = max(1, config.n_ctx - 1)
-        written = (
-            self.write([sources[i].ids for i in open_ones], Greedy(max_new_tokens=room))
-            if open_ones
-            else []
-        )
+        written = self.write([sources[i].ids for i in open_ones], Greedy()) if open_ones else []
         ids = {i: w.ids for i, w in zip(open_ones, written, strict=True)}
         read = []
         for i, target in enumerate(targets):
