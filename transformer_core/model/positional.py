@@ -7,7 +7,7 @@ turns queries and keys, ALiBi lowers the scores of what is far away.
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from transformer_core.config import TransformerConfig
@@ -28,11 +28,6 @@ def sinusoidal_encoding(n_pos: int, d_model: int) -> Float[Tensor, "pos d_model"
     even = torch.arange(0, d_model, 2, dtype=torch.float64)  # 2i
     angles = pos / 10_000.0 ** (even / d_model)  # [pos d_model/2]
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()
-
-
-def sinusoidal_rows(pos: Int[Tensor, " pos"], d_model: int) -> Float[Tensor, "pos d_model"]:
-    """The sinusoidal encoding of any positions, in any order."""
-    return sinusoidal_encoding(int(pos.max()) + 1, d_model)[pos]
 
 
 class SinusoidalPositions(nn.Module):
