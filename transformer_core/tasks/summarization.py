@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,35 +81,6 @@ class Prompt:
     end: int
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A summary.
-
-    Attributes:
-        source: The text that was given.
-        text: Its summary.
-        parts: Pieces of the source that were summarised one by one, with their summaries.
-        is_cut: Whether the limit of tokens ended it, not the model.
-    """
-
-    source: str
-    text: str
-    parts: tuple[tuple[Piece, str], ...]
-    is_cut: bool = False
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know about how it was made."""
-        notes = []
-        if len(self.parts) > 1:
-            notes.append(
-                f"The text is longer than the model reads: summarised in {len(self.parts)} parts."
-            )
-        if self.is_cut:
-            notes.append("The limit of tokens was reached before the model ended the summary.")
-        return tuple(notes)
-
-
 def prompt_for(model: Summarizer, text: str) -> Prompt:
     """What the model must read to summarise a text.
 
@@ -133,7 +105,7 @@ def prompt_for(model: Summarizer, text: str) -> Prompt:
     return Prompt(prompt, start, start + len(_without_marks(body, tokenizer)))
 
 
-def stream(
+def begin_summary(
     model: Summarizer,
     text: str,
     length: Length,
@@ -162,19 +134,86 @@ def stream(
     return begin(stepper, wanted, constraints=constraints, should_stop=should_stop)
 
 
-def summarize(
+@dataclass(frozen=True)
+class SummaryPart:
+    """One part of a source, and its summary until now.
+
+    Attributes:
+        source: The part.
+        prompt: What the model read, and where the part stands in it.
+        steps: What was written.
+        seconds: How long it took, reading included.
+    """
+
+    source: Piece
+    prompt: Prompt
+    steps: tuple[DecodingStep, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """The summary until now."""
+        return self.steps[-1].text.strip() if self.steps else ""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something else than the model ended it."""
+        return not self.steps or self.steps[-1].ended != "eos"
+
+
+@dataclass(frozen=True)
+class SummaryState:
+    """A summary until now.
+
+    Attributes:
+        parts: Those that are summarised or being summarised.
+        n_parts: How many there will be.
+    """
+
+    parts: tuple[SummaryPart, ...]
+    n_parts: int
+
+    @property
+    def text(self) -> str:
+        """The summary until now."""
+        return " ".join(part.text for part in self.parts if part.text)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens written until now."""
+        return sum(len(part.steps) for part in self.parts)
+
+    @property
+    def seconds(self) -> float:
+        """How long that took."""
+        return sum(part.seconds for part in self.parts)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know about how it was made."""
+        notes = []
+        if self.n_parts > 1:
+            notes.append(
+                f"The text is longer than the model reads: summarised in {self.n_parts} parts."
+            )
+        if any(part.is_cut for part in self.parts):
+            notes.append("The limit of tokens ended the summary before the model did.")
+        return tuple(notes)
+
+
+def stream_summary(
     model: Summarizer,
     text: str,
     length: Length = Length(),
     *,
     strategy: Strategy | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> Summary:
-    """Summarise a text; one that is longer than the model reads, part by part.
+) -> Iterator[SummaryState]:
+    """Summarise a text, one that is longer than the model reads part by part, and tell each token.
 
     Args:
         model: What summarises.
-        text: A text or document; an empty one has an empty summary.
+        text: A text or document with something to read in it.
         length: Tokens that the summary of each part has.
         strategy: How tokens are chosen; None: greedily.
         should_stop: Asked before every token; True ends the summary there.
@@ -182,14 +221,34 @@ def summarize(
     Raises:
         InputError: If the model cannot summarise, or the length leaves it no room to read.
     """
-    if not text.strip():
-        return Summary(text, "", ())
-    parts, is_cut = [], False
-    for piece in pieces_of(model, text, length):
-        steps = [*stream(model, piece.text, length, strategy=strategy, should_stop=should_stop)]
-        parts.append((piece, steps[-1].text.strip() if steps else ""))
-        is_cut |= not steps or steps[-1].ended != "eos"
-    return Summary(text, " ".join(summary for _, summary in parts), tuple(parts), is_cut)
+    pieces = pieces_of(model, text, length)
+    done: tuple[SummaryPart, ...] = ()
+    for piece in pieces:
+        part = SummaryPart(piece, prompt_for(model, piece.text))
+        started = time.perf_counter()
+        steps = begin_summary(model, piece.text, length, strategy=strategy, should_stop=should_stop)
+        for step in steps:
+            seconds = time.perf_counter() - started
+            part = replace(part, steps=(*part.steps, step), seconds=seconds)
+            yield SummaryState((*done, part), len(pieces))
+        done = (*done, part)
+        if should_stop is not None and should_stop():
+            return
+
+
+def summarize(
+    model: Summarizer,
+    text: str,
+    length: Length = Length(),
+    *,
+    strategy: Strategy | None = None,
+) -> SummaryState:
+    """Summarise a text; an empty one has an empty summary. See :func:`stream_summary`."""
+    state = SummaryState((), 0)
+    if text.strip():
+        for state in stream_summary(model, text, length, strategy=strategy):  # noqa: B007
+            pass
+    return state
 
 
 def pieces_of(model: Summarizer, text: str, length: Length) -> list[Piece]:

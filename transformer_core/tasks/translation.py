@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from transformer_core.decoding.strategies import Strategy
+from transformer_core.decoding.strategies import Greedy, Strategy
 from transformer_core.errors import StoppedError, TextTooLongError
 from transformer_core.tasks.sentences import Piece, fitting
 
@@ -79,7 +79,7 @@ class Translation:
 def translate(
     model: Writer,
     texts: Sequence[str],
-    strategy: Strategy,
+    strategy: Strategy | None = None,
     *,
     language: str = "en",
     on_progress: Callable[[int, int], bool] | None = None,
@@ -91,20 +91,21 @@ def translate(
     Args:
         model: What translates.
         texts: Sentences or documents.
-        strategy: How tokens are chosen.
+        strategy: How tokens are chosen; None: greedily.
         language: The sources' language, for cutting documents at sentences.
         on_progress: Told of pieces done and pieces in all after each batch; False stops.
 
     Raises:
-        InputError: If a text cannot be encoded.
+        InputError: If the model does not translate, or a text cannot be encoded.
         StoppedError: If ``on_progress`` said so.
     """
     cut = [_pieces(model, text, language) for text in texts]
+    chosen = strategy or Greedy()
     jobs = [(i, j) for i, pieces in enumerate(cut) for j in range(len(pieces))]
     ids = {(i, j): model.tokenizer.encode(cut[i][j].text).ids for i, j in jobs}
     written: dict[tuple[int, int], Hypothesis] = {}
     for batch in _batches(jobs, {job: len(row) for job, row in ids.items()}):
-        for job, result in zip(batch, model.write([ids[j] for j in batch], strategy), strict=True):
+        for job, result in zip(batch, model.write([ids[j] for j in batch], chosen), strict=True):
             written[job] = result
         if on_progress is not None and not on_progress(len(written), len(jobs)):
             raise StoppedError(f"Stopped after {len(written)} of {len(jobs)} parts.")

@@ -1,0 +1,110 @@
+"""Summaries: the prompt, the length, long texts, and which sentences they drew on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.tiny_models import make_tiny
+from transformer_core.analysis.drawn_on import shares
+from transformer_core.errors import InputError
+from transformer_core.figures.drawn_on import drawn_on
+from transformer_core.models.loading import load
+from transformer_core.tasks.summarization import (
+    INSTRUCTION,
+    Length,
+    SummaryState,
+    pieces_of,
+    prompt_for,
+    stream_summary,
+    summarize,
+)
+
+TEXT = "The cat sat on the mat. The dog ran away."
+TEMPLATE = "{% for m in messages %}user: {{ m['content'] }}\nassistant:{% endfor %}"
+SHORT = Length(2, 8)
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = make_tiny("llama", tmp_path_factory.mktemp("chat") / "llama")
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(settings | {"chat_template": TEMPLATE}), encoding="utf-8")
+    return load(folder)
+
+
+def test_a_chat_model_is_asked_in_its_template_and_the_text_stands_where_it_says(chat: Any) -> None:
+    prompt = prompt_for(chat, f"  {TEXT} ")
+    assert prompt.text.startswith(f"user: {INSTRUCTION}")
+    assert prompt.text.rstrip().endswith("assistant:")
+    assert prompt.text[prompt.start : prompt.end] == TEXT
+
+
+def test_the_templates_marks_in_a_text_are_plain_words(chat: Any) -> None:
+    mark = chat.tokenizer.hf.all_special_tokens[0]
+    assert mark not in prompt_for(chat, f"a {mark} b").text
+
+
+def test_an_encoder_decoder_reads_the_text_itself(tmp_path: Path) -> None:
+    model: Any = load(make_tiny("bart", tmp_path / "bart"))
+    assert prompt_for(model, TEXT).text == TEXT
+
+
+def test_a_model_without_a_chat_template_says_which_models_summarise(tmp_path: Path) -> None:
+    model: Any = load(make_tiny("gpt2", tmp_path / "gpt2"))
+    with pytest.raises(InputError, match="smollm2"):
+        summarize(model, TEXT)
+
+
+def test_a_summary_has_the_length_that_was_asked_for(chat: Any) -> None:
+    states = [*stream_summary(chat, TEXT, SHORT)]
+    assert SHORT.at_least <= states[-1].n_tokens <= SHORT.at_most + 1
+    assert states[-1].text == chat.summarize(TEXT, min_length=2, max_length=8)
+    assert states[-1].seconds > 0
+
+
+def test_an_empty_text_has_an_empty_summary(chat: Any) -> None:
+    assert summarize(chat, " \n") == SummaryState((), 0)
+    assert chat.summarize(["", ""]) == ["", ""]
+
+
+@pytest.mark.parametrize("length", [(5, 4), (-1, 4), (0, 0)])
+def test_lengths_that_contradict_each_other_are_refused(length: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        Length(*length)
+
+
+def test_a_text_over_the_limit_is_cut_at_sentences_and_packed(
+    chat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pieces_of(chat, TEXT, SHORT)
+    assert [piece.text for piece in whole] == [TEXT]
+    n_prompt = len(chat.tokenizer.encode(prompt_for(chat, "x").text))
+    monkeypatch.setattr(chat.tokenizer, "n_ctx", n_prompt + SHORT.at_most + 40)
+    pieces = pieces_of(chat, " ".join([TEXT] * 4), SHORT)
+    assert 1 < len(pieces) < 8
+    assert " ".join(piece.text for piece in pieces) == " ".join([TEXT] * 4)
+    with pytest.raises(InputError, match="shorter summary"):
+        pieces_of(chat, TEXT, Length(2, 60))
+
+
+def test_shares_of_source_sentences_sum_to_one(chat: Any) -> None:
+    state = summarize(chat, TEXT, SHORT)
+    part = state.parts[0]
+    cut = part.prompt.start + TEXT.index("The dog")
+    spans = [(part.prompt.start, cut), (cut, part.prompt.end)]
+    weights = shares(part.steps, spans)
+    assert weights.shape == (len(part.steps), 2)
+    assert (weights.sum(dim=1) - 1).abs().max() < 1e-6
+    with pytest.raises(InputError):
+        shares(part.steps, [(10_000, 10_001)])
+
+
+def test_the_picture_shows_each_sentence_of_the_source(chat: Any) -> None:
+    part = summarize(chat, TEXT, Length(6, 8)).parts[0]
+    if part.text:
+        header = drawn_on(part).header
+        assert header["keys"]["display"] == ["The cat sat on the mat.", "The dog ran away."]
+        assert header["badge"]["ok"]
