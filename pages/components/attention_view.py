@@ -12,35 +12,31 @@ from transformer_core.figures import bundle
 from transformer_core.figures.payload import Payload
 
 Callback = Callable[[], None]
+STATES = ("head", "fork", "cell", "window", "switches")
 
 
-def attention_view(
-    payload: Payload,
-    *,
-    key: str,
-    on_head: Callback | None = None,
-    on_cell: Callback | None = None,
-    on_window: Callback | None = None,
-    on_switches: Callback | None = None,
-) -> Any:
+def attention_view(payload: Payload, *, key: str, **on: Callback) -> Any:
     """Show an attention picture.
 
     Hovering, picking, zooming and the colour scale stay in the browser. The result has ``head``
-    (a trigger: ``[layer, head]`` that was opened), ``cell`` (``[query, key]`` committed with Enter
-    or a double click), ``window`` (``[first row, end row, first column, end column]`` of which
-    exact cells are wanted) and ``switches`` (``[[layer, head, mode], …]``); None until set.
+    (a trigger: ``[layer, head]`` that was opened), ``fork`` (a trigger: ``[step, token id]`` that
+    was chosen instead), ``cell`` (``[query, key]`` committed with Enter or a double click),
+    ``window`` (``[first row, end row, first column, end column]`` of which exact cells are wanted)
+    and ``switches`` (``[[layer, head, mode], …]``); None until set.
+
+    Args:
+        payload: What to draw.
+        key: Tells pictures of a page apart.
+        on: What to call when a state changes: ``on_head``, ``on_fork``, ``on_cell``, …
     """
     library, view = _components()
+    # Streamlit keeps only states that have a callback.
+    callbacks = {f"on_{state}_change": on.pop(f"on_{state}", _nothing) for state in STATES}
+    if on:
+        raise TypeError(f"The picture has no {', '.join(on)}; its states are {', '.join(STATES)}.")
     with st.container(gap=None):
         library(key=f"{key}-library", height="content")
-        return view(
-            key=key,
-            data=payload.to_bytes(),
-            on_head_change=on_head or _nothing,
-            on_cell_change=on_cell or _nothing,
-            on_window_change=on_window or _nothing,
-            on_switches_change=on_switches or _nothing,
-        )
+        return view(key=key, data=payload.to_bytes(), **callbacks)
 
 
 @cache
@@ -54,4 +50,4 @@ def _components() -> tuple[Any, Any]:
 
 
 def _nothing() -> None:
-    """Stand in for a callback: Streamlit keeps only states that have one."""
+    """Stand in for a callback."""

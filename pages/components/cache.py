@@ -6,7 +6,7 @@ import gc
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -28,13 +28,17 @@ def _loading(model_id: str) -> Future[TraceableModel]:
 def _load(model_id: str) -> TraceableModel:
     _progress[model_id] = ("Loading PyTorch", 0.0)
     import torch
+    from threadpoolctl import threadpool_limits
 
     from transformer_core.models.loading import load
 
     def report(message: str, share: float) -> None:
         _progress[model_id] = (message, share)
 
+    # NumPy's BLAS and torch: two threads of one call would wait for each other on a busy machine,
+    # which makes a product of 0.2 ms take 20.
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
     model = load(model_id, progress=report, allow_download=False)
     # What was just loaded stays: without this every full collection walks through it.
     gc.collect()
@@ -67,6 +71,15 @@ def model_of(model_id: str) -> TraceableModel:
     if future.done() and future.exception() is not None:
         _loading.clear(model_id)
     return future.result()
+
+
+def writer_of(model_id: str) -> Any:
+    """A model that is asked to write; one that cannot says so itself.
+
+    Raises:
+        ModelUnavailableError: As :func:`model_of`.
+    """
+    return model_of(model_id)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

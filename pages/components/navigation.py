@@ -21,7 +21,10 @@ class PageEntry:
     is_default: bool = False
 
 
-PAGES = {"Look inside": [PageEntry("pages/attention.py", "Attention", is_default=True)]}
+PAGES = {
+    "Look inside": [PageEntry("pages/attention.py", "Attention", is_default=True)],
+    "Generate": [PageEntry("pages/translate.py", "Translate & summarise")],
+}
 
 
 def set_up(title: str) -> None:
