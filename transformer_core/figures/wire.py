@@ -24,7 +24,8 @@ AnyArray = NDArray[Any]
 MAX_FINE_CELLS = 65_536
 """Maps up to this size (256 × 256) travel with 16 bits a cell, larger ones with 8."""
 
-_COMPRESSION_LEVEL = 5
+# The codes of a map hardly compress further: level 6 takes twice the time for 3 % fewer bytes.
+_COMPRESSION_LEVEL = 1
 _ALIGNMENT = 8
 _LENGTH = struct.Struct("<I")
 
