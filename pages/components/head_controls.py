@@ -25,6 +25,8 @@ def head_controls(trace: Trace, uses: Collection[str]) -> tuple[Place, Reading]:
         uses: The controls to offer, of ``layer head words special sink``.
     """
     problems: list[str] = []
+    if not uses and len(trace.sites) == 1:
+        return _hidden(trace, problems)
     with st.container(horizontal=True, vertical_alignment="center", key="controls"):
         site = _site(trace)
         layer = _index("layer", trace.n_layers(site), problems, is_shown="layer" in uses)
@@ -49,6 +51,16 @@ def head_controls(trace: Trace, uses: Collection[str]) -> tuple[Place, Reading]:
     if problems:
         show_warning(" ".join(problems))
     return Place(site, layer, head), Reading(words, hidden, sink)
+
+
+def _hidden(trace: Trace, problems: list[str]) -> tuple[Place, Reading]:
+    """What is chosen where a view asks for nothing: no row for it."""
+    site = trace.sites[0]
+    layer = _index("layer", trace.n_layers(site), problems, is_shown=False)
+    head = _index("head", trace.n_heads(site), problems, is_shown=False)
+    if problems:
+        show_warning(" ".join(problems))
+    return Place(site, layer, head), Reading()
 
 
 def _site(trace: Trace) -> str:

@@ -223,7 +223,9 @@ def _picture(trace: Trace, place: Place, board: Board) -> Picture:
     n_heads = trace.n_layers(place.site) * trace.n_heads(place.site)
     n_off = len(board.switches)
     off = f"{n_off} of {n_heads} heads off" if n_off else f"All {n_heads} heads are on"
-    notes = [MEAN_NOTE] if board.mode == "mean" else []
+    notes = [*trace.notes]
+    if board.mode == "mean":
+        notes.append(MEAN_NOTE)
     if len(trace.sites) > 1:
         notes.append("Heads of the other sites stay on.")
     if board.importance is not None:

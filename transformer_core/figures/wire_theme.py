@@ -17,7 +17,7 @@ _LIGHT = {
     "good": "#2d7a4c",
     "bad": "#b3261e",
     "sequential": ["#f7f8f6", "#f4dccf", "#eba480", "#c9725f", "#8d4a5a", "#651f55", "#3b0f45"],
-    "diverging": ["#225fa2", "#8fb4dc", "#f7f8f6", "#e9ae86", "#b15108"],
+    "diverging": ["#0b6e75", "#86b9bb", "#f7f8f6", "#dd9db9", "#a3285f"],
 }
 _DARK = {
     "background": "#131517",
@@ -32,7 +32,7 @@ _DARK = {
     "good": "#7fcf9d",
     "bad": "#f2877e",
     "sequential": ["#1d2124", "#3a2d45", "#573b6b", "#744889", "#9a7590", "#cfae97", "#ffe6a3"],
-    "diverging": ["#7db4ef", "#3f628a", "#1d2124", "#8a5a33", "#f2a65e"],
+    "diverging": ["#5cc4c9", "#2f6468", "#1d2124", "#7a3a58", "#f08fb8"],
 }
 
 
