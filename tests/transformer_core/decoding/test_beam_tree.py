@@ -87,6 +87,22 @@ def test_another_length_penalty_ranks_the_same_texts_again() -> None:
     assert decoding._stepper.n_read == n_read  # type: ignore[attr-defined]
 
 
+def test_a_search_that_never_stops_early_finds_a_longer_text_that_scores_better() -> None:
+    """After b: end 0.6, b 0.4. log p ÷ n² is −0.130 for bd, −0.147 for bbbd, −0.116 for bbbbbd.
+
+    At its own length bb scores −0.23, which is why the usual search stops after bd.
+    """
+    table = [[1e-9, 0.99, 1e-9, 0.01], [1e-9, 0.4, 1e-9, 0.6], *TABLE[2:]]
+
+    def best(early_stopping: Any) -> str:
+        stepper = TableStepper(table, constraints=Constraints(end_ids=frozenset({END})), room=6)
+        strategy = Beam(1, length_penalty=2.0, early_stopping=early_stopping)
+        return "".join(step.token for step in begin(stepper, strategy))
+
+    assert best(False) == best(True) == "bd"
+    assert best("never") == "bbbbbd"
+
+
 def test_the_limit_finishes_what_is_alive() -> None:
     decoding = by_hand(Beam(2, length_penalty=0.0), room=1)
     assert [step.token for step in decoding] == ["b"]
