@@ -32,6 +32,7 @@ LAYERS = (
     {
         "transformer_core.cli",
         "transformer_core.cli_evaluate",
+        "transformer_core.cli_generate",
         "transformer_core.cli_tasks",
         "transformer_core.cli_training",
     },

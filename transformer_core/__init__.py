@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformer_core.config import TransformerConfig
+    from transformer_core.decoding.steps import DecodingStep
+    from transformer_core.decoding.strategies import Beam, Greedy, Sample
     from transformer_core.model.transformer import Transformer
     from transformer_core.models.catalogue import ModelCard, models
     from transformer_core.models.loading import load
@@ -18,13 +20,28 @@ _HOMES = {
     "ModelCard": "transformer_core.models.catalogue",
     "models": "transformer_core.models.catalogue",
     "load": "transformer_core.models.loading",
+    "Beam": "transformer_core.decoding.strategies",
+    "DecodingStep": "transformer_core.decoding.steps",
+    "Greedy": "transformer_core.decoding.strategies",
+    "Sample": "transformer_core.decoding.strategies",
     "Trace": "transformer_core.tracing.trace",
     "Transformer": "transformer_core.model.transformer",
     "TransformerConfig": "transformer_core.config",
 }
 _MODULES = ("functional", "errors", "analysis", "figures")
 
-__all__ = ["ModelCard", "Trace", "Transformer", "TransformerConfig", "load", "models"]
+__all__ = [
+    "Beam",
+    "DecodingStep",
+    "Greedy",
+    "ModelCard",
+    "Sample",
+    "Trace",
+    "Transformer",
+    "TransformerConfig",
+    "load",
+    "models",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from transformer_core.cli_evaluate import add_evaluate
+from transformer_core.cli_generate import add_generate
 from transformer_core.cli_tasks import add_summarize, add_translate
 from transformer_core.cli_training import add_training
 from transformer_core.errors import InputError, TransformerCoreError
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(run=_models)
     _add_attend(verbs)
+    add_generate(verbs)
     add_translate(verbs)
     add_summarize(verbs)
     add_training(verbs)
