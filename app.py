@@ -8,5 +8,6 @@ st.navigation(
     {
         group: [st.Page(p.path, title=p.title, default=p.is_default) for p in pages]
         for group, pages in PAGES.items()
-    }
+    },
+    position="hidden",
 ).run()

@@ -6,10 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 # A Material icon as favicon would be fetched from another host.
 ICON = ASSETS / "icon.png"
+SIDEBAR_WIDTH = 220
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,27 @@ def set_up(title: str) -> None:
     """Set a page up; may be called any number of times."""
     # Spinning OpenMP threads starve each other on a busy machine; torch reads this when loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    st.set_page_config(f"{title} · Transformer Workbench", page_icon=str(ICON), layout="wide")
+    st.set_page_config(
+        f"{title} · Transformer Workbench",
+        page_icon=str(ICON),
+        layout="wide",
+        initial_sidebar_state=SIDEBAR_WIDTH,
+    )
     st.html(f"<style>{_styles()}</style>")
+    with st.sidebar:
+        _links()
+
+
+def _links() -> None:
+    """Links to all pages: Streamlit's own would name files where a deep link came before app.py."""
+    st.markdown("**Transformer Workbench**")
+    for group, pages in PAGES.items():
+        st.caption(group)
+        for page in pages:
+            try:
+                st.page_link(page.path, label=page.title)
+            except StreamlitPageNotFoundError:
+                return  # A page that runs by itself, as in its tests, knows no other.
 
 
 @cache
