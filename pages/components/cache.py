@@ -6,7 +6,7 @@ import gc
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -71,6 +71,15 @@ def model_of(model_id: str) -> TraceableModel:
     if future.done() and future.exception() is not None:
         _loading.clear(model_id)
     return future.result()
+
+
+def writer_of(model_id: str) -> Any:
+    """A model that is asked to write; one that cannot says so itself.
+
+    Raises:
+        ModelUnavailableError: As :func:`model_of`.
+    """
+    return model_of(model_id)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
