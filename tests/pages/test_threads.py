@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import streamlit as st
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
 
 from pages.components import cache
 
@@ -13,6 +13,7 @@ def test_a_loaded_model_leaves_one_thread_to_each_library() -> None:
     st.cache_resource.clear()
     threads = torch.get_num_threads()
     with threadpool_limits(2, user_api="blas"):
+        OpenBLASController.clear_controlling_thread()  # else only this thread could limit it
         torch.set_num_threads(2)
         cache.model_of("minilm")
         of_blas = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
