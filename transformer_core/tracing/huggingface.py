@@ -1,5 +1,6 @@
 """Hugging Face models, traced by the capture seat and a few forward hooks."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,9 @@ class HuggingFaceModel(Decodable):
         self.image_processor = image_processor
         self._tokenizer = tokenizer
         self.layout = find_layout(module)
-        _install_hooks(module, self.layout)
+        self._matrices = threading.Lock()
+        self._are_matrices_watched = False
+        _watch_layers(module, self.layout)
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -176,6 +179,8 @@ class HuggingFaceModel(Decodable):
     def _forward(
         self, inputs: dict[str, Any], interventions: tuple[Intervention, ...], *, detailed: bool
     ) -> tuple[Capture, Tensor | None]:
+        if detailed:
+            self._watch_matrices()
         with capturing(Capture(self.layout, interventions, detailed=detailed)) as capture:
             options: dict[str, Any] = {"use_cache": False} if "pixel_values" not in inputs else {}
             if not detailed and self._is_large(inputs):
@@ -191,6 +196,13 @@ class HuggingFaceModel(Decodable):
         n_logits: int = inputs["input_ids"].numel() * self.module.config.vocab_size
         is_large: bool = n_logits * self.module.dtype.itemsize > MAX_KEPT_LOGITS
         return is_large
+
+    def _watch_matrices(self) -> None:
+        """Watch the matrices, from the first detailed capture on: light ones pay nothing for it."""
+        with self._matrices:
+            if not self._are_matrices_watched:
+                _watch_matrices(self.module, self.layout)
+                self._are_matrices_watched = True
 
     def _check_complete(self, capture: Capture) -> None:
         for site in self.sites:
@@ -297,8 +309,8 @@ def find_layout(module: PreTrainedModel) -> Layout:
     return Layout(sites, layers, members)
 
 
-def _install_hooks(module: PreTrainedModel, layout: Layout) -> None:
-    """Hooks that note the residual stream and activations, while a detailed capture looks on."""
+def _watch_layers(module: PreTrainedModel, layout: Layout) -> None:
+    """Hooks that note the residual stream, while a capture that wants it looks on."""
 
     def on_layer(layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         capture = current()
@@ -307,15 +319,21 @@ def _install_hooks(module: PreTrainedModel, layout: Layout) -> None:
             leaving = output if isinstance(output, Tensor) else output[0]
             capture.saw_layer(layer, entering, leaving)
 
+    for part in module.modules():
+        if id(part) in layout.layers:
+            part.register_forward_hook(on_layer, with_kwargs=True)
+
+
+def _watch_matrices(module: PreTrainedModel, layout: Layout) -> None:
+    """Hooks that note projections and activations, while a detailed capture looks on."""
+
     def on_linear(linear: nn.Module, args: Any) -> None:
         capture = current()
         if capture is not None and capture.detailed:
             capture.saw_linear(linear, args[0])
 
     for part in module.modules():
-        if id(part) in layout.layers:
-            part.register_forward_hook(on_layer, with_kwargs=True)
-        elif id(part) in layout.attention_layers and isinstance(part, nn.Linear | Conv1D):
+        if id(part) in layout.attention_layers and isinstance(part, nn.Linear | Conv1D):
             part.register_forward_pre_hook(on_linear)
 
 
