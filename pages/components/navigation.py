@@ -25,7 +25,10 @@ class PageEntry:
 
 PAGES = {
     "Look inside": [PageEntry("pages/attention.py", "Attention", is_default=True)],
-    "Generate": [PageEntry("pages/translate.py", "Translate & summarise")],
+    "Generate": [
+        PageEntry("pages/decoding.py", "Decoding"),
+        PageEntry("pages/translate.py", "Translate & summarise"),
+    ],
 }
 
 

@@ -2,6 +2,7 @@
 
 import { CardsView } from "./cards.js";
 import { CausesView } from "./causes.js";
+import { DecoderView } from "./decoder.js";
 import { DimsView } from "./dims.js";
 import { FieldView } from "./field.js";
 import { GridView } from "./grid.js";
@@ -24,4 +25,5 @@ export const VIEWS = {
   pair: PairView,
   steps: StepsView,
   translation: TranslationView,
+  decoder: DecoderView,
 };

@@ -1,0 +1,144 @@
+"""What the browser computes from a step's scores is what Python computes: the same rules."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import transformer_core as tc
+from tests.support.tiny_translator import make_translator
+from transformer_core.decoding.filters import Cut
+from transformer_core.decoding.strategies import Beam, Greedy, Sample, Strategy
+from transformer_core.figures import decoder_numbers
+from transformer_core.figures.decoder import Extras, decoder
+from transformer_core.figures.html import to_html
+from transformer_core.figures.payload import Payload
+
+Show = Callable[[Payload], Page]
+
+
+@pytest.fixture
+def show(page: Page, tmp_path: Path) -> Show:
+    """Open a picture; an error in its script fails the test."""
+    errors: list[str] = []
+
+    def open_picture(payload: Payload) -> Page:
+        path = tmp_path / "picture.html"
+        path.write_text(to_html(payload), encoding="utf-8")
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(path.as_uri())
+        page.wait_for_selector("[data-painted]", timeout=20_000)
+        assert errors == []
+        return page
+
+    return open_picture
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tc.load(str(make_translator(tmp_path_factory.mktemp("tiny") / "model")))
+
+
+def rows_of(page: Page) -> dict[int, dict[str, float]]:
+    """Candidates by id, with full precision."""
+    found = page.locator("button.candidate").evaluate_all(
+        "nodes => nodes.map((node) => ({...node.dataset}))"
+    )
+    return {int(row["id"]): {name: float(value) for name, value in row.items()} for row in found}
+
+
+def compare(page: Page, step: Any, strategy: Strategy | None = None) -> None:
+    """The bars of the step on the page against Python's numbers."""
+    distribution = step.distribution(strategy)
+    rows = rows_of(page)
+    for index, row in rows.items():
+        chance = float(distribution.filtered.probabilities[index])
+        assert row["p"] == pytest.approx(chance, abs=2e-4, rel=2e-3)
+        assert row["cut"] == int(distribution.filtered.why(index))
+    likeliest = distribution.filtered.probabilities.topk(5).indices.tolist()
+    kept = [i for i in likeliest if distribution.filtered.kept[i]]
+    assert set(kept) <= set(rows)
+    tail = page.locator(".candidate.tail")
+    n_kept = sum(row["cut"] == int(Cut.KEPT) for row in rows.values())
+    assert int(tail.get_attribute("data-kept") or -1) == distribution.n_kept - n_kept
+    sent = float(tail.get_attribute("data-p") or -1) + sum(row["p"] for row in rows.values())
+    assert sent == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        Greedy(6),
+        Greedy(6, repetition_penalty=1.4),
+        Sample(0.5, 40, None, None, 1, 6),
+        Sample(2.5, None, 0.7, None, 2, 6),
+        Sample(0.9, None, None, 0.2, 3, 6, 1.3),
+        Sample(1.3, 30, 0.8, 0.05, 4, 6, 1.2),
+        Beam(3, max_new_tokens=6),
+    ],
+    ids=lambda strategy: repr(strategy)[:60],
+)
+def test_bars_are_those_of_the_strategy(show: Show, model: Any, strategy: Strategy) -> None:
+    steps = [*model.decode("The cat sat.", strategy)]
+    page = show(decoder(steps))
+    for step in steps[:4]:
+        compare(page, step)
+        page.get_by_role("button", name="Next", exact=True).click()
+    expect(page.locator(".what-if-badge").first).to_contain_text("As this text was written")
+
+
+def test_sliders_filter_anew_without_a_server(show: Show, model: Any) -> None:
+    steps = [*model.decode("The cat sat.", Greedy(5))]
+    page = show(decoder(steps))
+    page.locator("[data-setting=temperature]").fill("130")
+    page.locator("[data-setting=topP]").fill("150")
+    page.locator("[data-setting=minP]").fill("4")
+    temperature = float(f"{10 ** (2 * 130 / 200 - 1):.3g}")
+    compare(page, steps[0], Sample(temperature, None, 0.75, 0.02))
+    expect(page.locator(".what-if-badge").first).to_contain_text("What if")
+    page.get_by_role("button", name="Back to the strategy").click()
+    compare(page, steps[0])
+
+
+def test_a_gathered_tail_keeps_its_mass_at_other_temperatures(
+    show: Show, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder_numbers, "MAX_WHOLE", 10)
+    monkeypatch.setattr(decoder_numbers, "N_SENT", 60)
+    steps = [*model.decode("The cat sat.", Sample(2.0, seed=5, max_new_tokens=4))]
+    page = show(decoder(steps))
+    compare(page, steps[0])
+    expect(page.locator(".notes")).to_contain_text("approximate")
+
+
+def test_keys_go_from_step_to_step_and_a_click_asks_for_a_fork(show: Show, model: Any) -> None:
+    steps = [*model.decode("The cat sat.", Greedy(5))]
+    page = show(decoder(steps))
+    page.locator(".prefix button").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".prefix button").nth(2)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("End")
+    expect(page.locator(".transport .number")).to_have_text("step 4 of 0 to 4")
+    page.keyboard.press("Home")
+    other = next(i for i in rows_of(page) if i != steps[0].token_id)
+    # A file has no server, so the button is hidden there; what it asks for is the same.
+    button = page.locator(f".candidate-row:has([data-id='{other}']) button:not(.candidate)")
+    button.evaluate("node => node.click()")
+    assert page.evaluate("attentionCalls") == [["fork", [0, other]]]
+
+
+def test_the_length_penalty_ranks_finished_texts_anew(show: Show, model: Any) -> None:
+    decoding = model.decode("The cat sat.", Beam(4, max_new_tokens=6))
+    steps = [*decoding]
+    page = show(decoder(steps, Extras(tree=decoding.tree)))
+    for penalty in (1.0, -1.0, 3.0):
+        page.get_by_label("Length penalty").fill(str(penalty))
+        ranked = decoding.tree.with_length_penalty(penalty).ranked
+        shown = page.locator(".hypothesis").evaluate_all(
+            "nodes => nodes.map((node) => Number(node.dataset.hypothesis))"
+        )
+        assert shown == [h.id for h in ranked][: len(shown)]
+        assert shown
