@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from transformer_core.tasks.branching import Branches, Progress
 
 PLACE = "decoding"
+LAYERS = "decoding-layers"
 PICTURE = "decoder"
+AT_ONCE = 2e9
+"""Multiplications of the logit lens that the first picture waits for; the rest comes later."""
+
 _ERROR = "decoding_error"
 _GO_ON = "decoding_go_on"
 Shown = tuple[int, int | None]
@@ -52,6 +56,11 @@ class Text:
     branches: Branches
     shown: Shown = (0, None)
     pictures: dict[tuple[Shown, int], Payload] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what is shown has ended by itself."""
+        return self.branches[self.shown[0]].decoding.ended is not None
 
     @property
     def steps(self) -> tuple[DecodingStep, ...]:
@@ -85,7 +94,7 @@ def decoded(asked: Asked) -> Text | None:
     if live.error:
         show_error(live.error)
         return None
-    if live.is_stopped:
+    if live.is_stopped and not text.is_over:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("Stopped. What was written until then:")
             st.button("Go on", icon=":material/play_arrow:", on_click=_go_on)
@@ -96,6 +105,7 @@ def show(text: Text) -> Payload:
     """Show the steps; a click on a candidate forks, one on a branch or a hypothesis goes there."""
     payload = picture_of(text)
     attention_view(payload, key=PICTURE, on_fork=partial(_forked, text))
+    _read_layers(text)
     return payload
 
 
@@ -107,7 +117,7 @@ def picture_of(text: Text) -> Payload:
         BranchNote(one.id, one.parent, one.step, one.token, one.decoding.text)
         for one in text.branches
     ]
-    return with_branches(_picture(text, text.shown, lambda: True), notes, text.shown[0])
+    return with_branches(_picture(text, text.shown), notes, text.shown[0])
 
 
 def _text(asked: Asked) -> Text:
@@ -123,10 +133,10 @@ def _text(asked: Asked) -> Text:
 def _work(text: Text, shown: Shown, should_stop: Callable[[], bool]) -> Iterator[Progress]:
     yield from text.branches.write(shown[0], should_stop)
     if text.branches.steps(*shown):
-        _picture(text, shown, should_stop)
+        _picture(text, shown)
 
 
-def _picture(text: Text, shown: Shown, should_stop: Callable[[], bool]) -> Payload:
+def _picture(text: Text, shown: Shown) -> Payload:
     """Draw what is shown once; made where it was written, so that the page need not wait for it."""
     from transformer_core.decoding.beam_search import BeamDecoding
     from transformer_core.figures.decoder import Extras, decoder
@@ -136,8 +146,45 @@ def _picture(text: Text, shown: Shown, should_stop: Callable[[], bool]) -> Paylo
     if key not in text.pictures:
         decoding = text.branches[shown[0]].decoding
         tree = decoding.tree if isinstance(decoding, BeamDecoding) else None
-        text.pictures[key] = decoder(steps, Extras(tree=tree, should_stop=should_stop))
+        text.pictures[key] = decoder(steps, Extras(tree=tree, max_products=AT_ONCE))
     return text.pictures[key]
+
+
+def _read_layers(text: Text) -> None:
+    """Read the logit lens of the steps that still lack it, behind the picture that is there."""
+    payload = _picture(text, text.shown)
+    rows = payload.header["options"]["lens"]
+    if rows is None or len(rows) == len(text.steps):
+        return
+    what = (text.asked, text.shown, len(text.steps))
+    live = live_text(LAYERS, what, partial(_layers, text, text.shown))
+    if live.is_over:
+        if not live.error and not live.is_stopped:
+            st.rerun()
+        return
+
+    @st.fragment(run_every=0.5)
+    def reading() -> None:
+        done = live.look() or 0
+        st.caption(f"Reading the layers for the logit lens: {done} of {len(text.steps)} steps.")
+        if live.is_over:
+            st.rerun()
+
+    reading()
+
+
+def _layers(text: Text, shown: Shown, should_stop: Callable[[], bool]) -> Iterator[int]:
+    from transformer_core.figures.decoder import lens_rows, with_lens
+
+    steps = text.branches.steps(*shown)
+    rows: list[list[list[object]]] = []
+    for row in lens_rows(steps):
+        rows.append(row)
+        if should_stop():
+            return
+        yield len(rows)
+    key = (shown, len(steps))
+    text.pictures[key] = with_lens(text.pictures[key], rows)
 
 
 def _forked(text: Text) -> None:

@@ -65,10 +65,10 @@ def strategy_controls() -> Strategy:
             "Strategy", ["Greedy", "Sample", "Beam"], key="strategy", default="Greedy",
             required=True, bind="query-params",
         )  # fmt: skip
-        tokens = int(st.number_input("Tokens at most", 1, 200, 40, key="tokens", width=130))
+        tokens = int(st.number_input("Tokens at most", 1, 200, 40, key="tokens", width=115))
         penalty = float(
             st.number_input(
-                "Repetition penalty", 1.0, 2.0, 1.0, 0.05, key="penalty", width=150
+                "Repetition penalty", 1.0, 2.0, 1.0, 0.05, key="penalty", width=135
             )
         )  # fmt: skip
         if how == "Sample":
@@ -84,12 +84,12 @@ def strategy_controls() -> Strategy:
 
 def _sample(tokens: int, penalty: float) -> Sample:
     temperature = st.select_slider(
-        "Temperature", TEMPERATURES, value=1.0, key="temperature", width=170
+        "Temperature", TEMPERATURES, value=1.0, key="temperature", width=130
     )
-    top_k = int(st.number_input("Top-k (0: off)", 0, 100_000, 0, key="top_k", width=120))
-    top_p = float(st.slider("Top-p (1: off)", 0.05, 1.0, 1.0, 0.05, key="top_p", width=150))
-    min_p = float(st.slider("Min-p (0: off)", 0.0, 1.0, 0.0, 0.01, key="min_p", width=150))
-    seed = int(st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", width=110))
+    top_k = int(st.number_input("Top-k (0: off)", 0, 100_000, 0, key="top_k", width=105))
+    top_p = float(st.slider("Top-p (1: off)", 0.05, 1.0, 1.0, 0.05, key="top_p", width=105))
+    min_p = float(st.slider("Min-p (0: off)", 0.0, 1.0, 0.0, 0.01, key="min_p", width=105))
+    seed = int(st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", width=95))
     return Sample(
         float(temperature),
         top_k or None,

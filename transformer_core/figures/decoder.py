@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from transformer_core.decoding.steps import DecodingStep
     from transformer_core.decoding.strategies import Strategy
 
-MAX_LENS = 4e10
-"""Multiplications that the logit lens of one picture may take; later steps go without."""
+MAX_PRODUCTS = 1e11
+"""Multiplications that the logit lens of one picture may take: 100 steps of 135 M parameters."""
+
+LensRow = list[list[Any]]
+"""For each layer: its best token, that token's probability, and the written token's."""
+
+_LENS_NOTE = "The logit lens was computed for the first"
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,12 @@ class Extras:
     Attributes:
         tree: The beam search behind it.
         notes: What else is to be said.
-        should_stop: Asked before each step's logit lens; True leaves the rest out.
+        max_products: Multiplications that the logit lens may take; later steps go without.
     """
 
     tree: BeamTree | None = None
     notes: tuple[str, ...] = ()
-    should_stop: Callable[[], bool] | None = None
+    max_products: float = MAX_PRODUCTS
 
 
 def decoder(steps: Sequence[DecodingStep], extras: Extras = Extras()) -> Payload:
@@ -80,7 +85,7 @@ def decoder(steps: Sequence[DecodingStep], extras: Extras = Extras()) -> Payload
         raise InputError("Nothing was written yet, so there is no step to show.")
     last = steps[-1]
     arrays, attention, off = attention_arrays(steps)
-    lens, lens_note = _lens(steps, extras.should_stop)
+    lens, lens_note = _lens(steps, extras.max_products)
     options = {
         "steps": [_step(step) for step in steps],
         "names": _names(steps),
@@ -168,29 +173,44 @@ def _reasons() -> list[str]:
     return [cut.reason for cut in Cut]
 
 
-def _lens(
-    steps: Sequence[DecodingStep], should_stop: Callable[[], bool] | None
-) -> tuple[list[list[list[Any]]] | None, tuple[str, ...]]:
-    """For each step and layer: token, its probability, and the written token's."""
-    rows: list[list[list[Any]]] = []
-    cost = 0.0
+def lens_rows(steps: Sequence[DecodingStep]) -> Iterator[LensRow]:
+    """For each step, one after the other: the best token after each layer.
+
+    Raises:
+        NotInTraceError: If the model's way from its last layer to its logits is not known.
+    """
     for step in steps:
-        if cost > MAX_LENS or (should_stop is not None and should_stop()):
-            break
-        try:
-            layers = step.lens_layers(n=1)
-        except NotInTraceError as error:
-            return None, (f"No logit lens: {error}",)
-        rows.append(
-            [
-                [layer.tokens[0], layer.probabilities[0], layer.chosen_probability]
-                for layer in layers
-            ]
-        )
-        cost += len(layers) * len(step.logits) * d_model_of(step)
-    if len(rows) == len(steps):
-        return rows, ()
-    return rows, (f"The logit lens was computed for the first {len(rows)} steps.",)
+        yield [
+            [layer.tokens[0], layer.probabilities[0], layer.chosen_probability]
+            for layer in step.lens_layers(n=1)
+        ]
+
+
+def with_lens(payload: Payload, rows: Sequence[LensRow]) -> Payload:
+    """The same picture with the logit lens of more steps."""
+    options = {**payload.header["options"], "lens": list(rows)}
+    left = [note for note in payload.header["notes"] if not note.startswith(_LENS_NOTE)]
+    notes = left + _lens_note(len(rows), len(options["steps"]))
+    return replace(payload, header={**payload.header, "options": options, "notes": notes})
+
+
+def _lens(
+    steps: Sequence[DecodingStep], max_products: float
+) -> tuple[list[LensRow] | None, list[str]]:
+    """The logit lens of as many steps as may be, and what is to be said of it."""
+    rows: list[LensRow] = []
+    n_entries = steps[0].n_layers("decoder") + 1
+    cost = n_entries * len(steps[0].logits) * d_model_of(steps[0])
+    few = steps[: int(max_products // cost)]
+    try:
+        rows += lens_rows(few)
+    except NotInTraceError as error:
+        return None, [f"No logit lens: {error}"]
+    return rows, _lens_note(len(rows), len(steps))
+
+
+def _lens_note(n_rows: int, n_steps: int) -> list[str]:
+    return [] if n_rows == n_steps else [f"{_LENS_NOTE} {n_rows} of {n_steps} steps."]
 
 
 def _notes(steps: Sequence[DecodingStep], attention: dict[str, Any]) -> tuple[str, ...]:
@@ -217,7 +237,7 @@ def _picture(steps: Sequence[DecodingStep], off: float, notes: tuple[str, ...]) 
     is_cross = "cross" in last.sites
     return Picture(
         title="How does the model decide each token?",
-        subtitle="Candidates over the full vocabulary, step by step; darker tokens: less sure.",
+        subtitle="Candidates over the full vocabulary, step by step. Stronger colour: less sure.",
         hint="Keys ← → go from step to step; click a token to go there.",
         queries=TokenStrip.of(read),
         keys=TokenStrip.of(last.key_tokens("cross") if is_cross else read),

@@ -14,7 +14,7 @@ from transformer_core.figures.wire import EncodedArray, quantise, raw
 if TYPE_CHECKING:
     from transformer_core.decoding.steps import DecodingStep
 
-MAX_WHOLE = 1_500_000
+MAX_WHOLE = 600_000
 """Up to so many scores (steps × vocabulary) all of them travel."""
 
 MAX_WEIGHTS = 2_000_000

@@ -25,10 +25,10 @@ export class DecoderView extends View {
     body.append(this.transport.node, this.prefix, this.said, this.whatIf.node, this.candidates.node);
     this.lens = new Lens(body, (index) => this.transport.go(index));
     this.tree = new BeamTree(body, (id) => this.host.trigger("fork", ["hypothesis", id]));
+    this.branches = this.frame.sideCard("branches");
     this.formula = this.frame.sideCard("formula-card");
     this.reading = new StepReading(this.frame.sideCard("reading"), (state.reading ??= {}));
     this.cache = new CacheCard(this.frame.sideCard("cache"));
-    this.branches = this.frame.sideCard("branches");
     this.onKey = (event) => this.key(event);
     this.frame.card.addEventListener("keydown", this.onKey);
   }

@@ -2,7 +2,7 @@
 
 import { choice, element } from "./dom.js";
 import { levelsOf } from "./decode.js";
-import { format } from "./numbers.js";
+import { counted, format } from "./numbers.js";
 import { css, isDark, mix } from "./palette.js";
 
 const SITES = { cross: "Source", decoder: "Text before" };
@@ -30,7 +30,7 @@ export class StepReading {
     this.say = element("p", { class: "readout" });
     card.append(
       element("h3", { class: "title" }, "What did this step look at?"),
-      element("p", { class: "subtitle" }, "Attention of the last token read; darkest: the row's largest."),
+      element("p", { class: "subtitle" }, "Attention of the last token read; the strongest colour is the row's largest."),
       this.tools,
       this.body,
       this.say,
@@ -193,7 +193,7 @@ export class CacheCard {
     const withCache = (nPos + cache.nSource) * cache.perPosition;
     const saved = without - withCache;
     this.words.textContent =
-      `${nPos.toLocaleString("en")} positions${cache.nSource ? ` and ${cache.nSource} of the source` : ""} · ${format(nbytes / 1024)} KiB · ` +
+      `${counted(nPos, "position")}${cache.nSource ? ` and ${cache.nSource} of the source` : ""} · ${format(nbytes / 1024)} KiB · ` +
       `${format(saved / 1e6)} million multiplications saved so far of ${format(without / 1e6)}`;
   }
 }

@@ -43,7 +43,7 @@ export class WhatIf {
       type: "range",
       min: 0,
       max: STEPS,
-      "aria-label": slider.name,
+      "aria-label": slider.label || slider.name,
       "data-setting": slider.key,
       on: {
         input: () => {
@@ -119,7 +119,8 @@ function slidersFor(vocab) {
     },
     {
       key: "penalty",
-      name: "Repetition penalty",
+      name: "Penalty",
+      label: "Repetition penalty",
       place: (value) => (value - 1) * STEPS,
       read: (place) => 1 + share(place),
       say: (value) => (value === 1 ? "off" : format(value)),

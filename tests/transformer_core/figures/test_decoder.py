@@ -13,7 +13,14 @@ from tests.support.tiny_translator import make_translator
 from transformer_core.decoding.strategies import Beam, Greedy, Sample
 from transformer_core.errors import InputError
 from transformer_core.figures import decoder_numbers
-from transformer_core.figures.decoder import BranchNote, Extras, decoder, with_branches
+from transformer_core.figures.decoder import (
+    BranchNote,
+    Extras,
+    decoder,
+    lens_rows,
+    with_branches,
+    with_lens,
+)
 from transformer_core.figures.decoder_files import to_csv, to_json
 from transformer_core.figures.wire import pack, unpack
 
@@ -91,10 +98,13 @@ def test_a_beam_brings_its_tree_with_every_state(model: Any) -> None:
     assert options["tree"]["texts"][str(best.id)] == decoding.text
 
 
-def test_the_lens_is_left_out_when_told_to_stop(model: Any) -> None:
-    payload = decoder([*model.decode("The cat.", Greedy(3))], Extras(should_stop=lambda: True))
+def test_a_lens_that_takes_too_long_is_left_out_and_can_be_added(model: Any) -> None:
+    steps = [*model.decode("The cat.", Greedy(3))]
+    payload = decoder(steps, Extras(max_products=0))
     assert payload.header["options"]["lens"] == []
-    assert any("first 0 steps" in note for note in payload.header["notes"])
+    assert any("first 0 of 3 steps" in note for note in payload.header["notes"])
+    whole = with_lens(payload, [*lens_rows(steps)])
+    assert whole.header == decoder(steps).header
 
 
 def test_branches_stand_beside_the_same_picture(model: Any) -> None:
