@@ -142,3 +142,14 @@ def test_the_length_penalty_ranks_finished_texts_anew(show: Show, model: Any) ->
         )
         assert shown == [h.id for h in ranked][: len(shown)]
         assert shown
+
+
+def test_the_picture_can_be_saved(show: Show, model: Any) -> None:
+    steps = [*model.decode("The cat sat.", Sample(top_k=3, max_new_tokens=4))]
+    page = show(decoder(steps))
+    with page.expect_download() as saving:
+        page.get_by_role("button", name="Save this picture as SVG").click()
+    svg = Path(saving.value.path()).read_text(encoding="utf-8")
+    assert "top-k 3" in svg
+    assert "others" in svg
+    assert steps[0].token in svg

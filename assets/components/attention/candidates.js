@@ -24,7 +24,7 @@ export class Candidates {
     this.rows = rows;
     this.summary.textContent =
       `${distribution.kept.toLocaleString("en")} of ${distribution.total.toLocaleString("en")} tokens can be chosen · ` +
-      `${format(entropyOf(distribution))} bits of choice · solid: probability to be chosen, line: the model's own`;
+      `${format(entropyOf(distribution))} bits of choice · solid: chance to be chosen, line: the model's own`;
     this.list.replaceChildren(
       element("h4", { class: "line-name" }, "Kept"),
       ...kept.map((i) => this.row(i)),

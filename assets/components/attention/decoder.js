@@ -2,6 +2,7 @@
 
 import { BeamTree } from "./beam_tree.js";
 import { Candidates, formulaOf } from "./candidates.js";
+import { candidatesPicture } from "./candidates_picture.js";
 import { distributionOf, scoresOf } from "./distribution.js";
 import { button, element } from "./dom.js";
 import { format } from "./numbers.js";
@@ -45,6 +46,7 @@ export class DecoderView extends View {
       Object.assign(state, { shown, step: forked && forked.parent !== null ? forked.step : 0, opened: null });
     }
     this.scores = new Map();
+    this.frame.tools.replaceChildren(this.frame.exportButtons(candidatesPicture(() => this.scene())));
     this.whatIf.show(options.strategy, options.vocab, state.settings);
     this.fillPrefix();
     this.fillBranches();
@@ -102,7 +104,6 @@ export class DecoderView extends View {
     state.step = index;
     [...this.prefix.children].forEach((node, i) => {
       node.setAttribute("aria-pressed", String(i === index));
-      node.classList.toggle("later", i > index);
     });
     const step = this.steps[index];
     const ended = { eos: " · the text ends here", limit: " · as long as it may be", stopped: " · stopped" }[step.ended] || "";
@@ -138,6 +139,14 @@ export class DecoderView extends View {
       formulaOf(this.distribution, opened, { name: names[opened] ?? `#${opened}`, settings: state.settings, reasons, isLog }),
     );
     this.frame.table.replaceChildren(this.candidates.table(`Candidates of step ${state.step}`));
+  }
+
+  /** What is on the screen, for a file. */
+  scene() {
+    const { distribution, steps, state, theme, whatIf } = this;
+    const { names, reasons } = this.payload.options;
+    const settings = whatIf.words();
+    return { distribution, steps, index: state.step, step: steps[state.step], theme, names, reasons, settings };
   }
 
   open(id) {

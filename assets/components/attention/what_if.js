@@ -73,6 +73,12 @@ export class WhatIf {
     return Object.keys(this.used).some((key) => this.used[key] !== this.settings[key]);
   }
 
+  /** The settings in words, for a file. */
+  words() {
+    const parts = slidersFor(2).map(({ key, name, say }) => `${name.toLowerCase()} ${say(this.settings[key])}`);
+    return `${parts.join(", ")} · ${this.badge.textContent.toLowerCase()}`;
+  }
+
   tell() {
     const { isOther } = this;
     this.badge.textContent = isOther
