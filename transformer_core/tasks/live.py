@@ -45,7 +45,8 @@ class Live(Generic[T]):
 
         self._is_over = False
         self._error = ""
-        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        # No daemon: one that is cut off inside torch would abort the whole process.
+        self._thread = threading.Thread(target=self._run, name="live", daemon=False)
         self._thread.start()
 
     @property
@@ -89,7 +90,8 @@ class Live(Generic[T]):
         self._thread.join(timeout)
 
     def _should_stop(self) -> bool:
-        if self._clock() - self._seen > self._patience:
+        is_left = self._clock() - self._seen > self._patience
+        if is_left or not threading.main_thread().is_alive():
             self._told.set()
         return self._told.is_set()
 

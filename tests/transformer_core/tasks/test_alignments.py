@@ -13,7 +13,6 @@ from transformer_core.tasks.alignments import FILE, measured_choice
 FOLDER = SHIPPED / "en-fr-small"
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="the translator is not shipped yet")
 def test_the_shipped_choice_is_the_best_on_the_hand_aligned_set() -> None:
     model, pairs = tc.load("en-fr-small"), gold()
     traces = model.trace_batch([p.source for p in pairs], [p.target for p in pairs])
