@@ -1,5 +1,6 @@
 """The Decoding page: it writes, forks and returns, and says what cannot be written."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pages.components import cache, decoder
 from pages.components.decoding_controls import KEY
 from tests.support.tiny_models import make_tiny
 from tests.support.tiny_translator import make_translator
+from transformer_core.decoding.stepwise import Decoding
 from transformer_core.figures.decoder import strategy_facts
 from transformer_core.models.loading import load
 
@@ -145,3 +147,31 @@ def test_the_code_of_the_page_runs(page: AppTest, capsys: pytest.CaptureFixture[
     code = next(block.value for block in page.code if "decode" in block.value)
     exec(code, {})
     assert capsys.readouterr().out.startswith("0 ")
+
+
+def test_a_text_that_was_stopped_is_kept_and_goes_on(
+    page: AppTest, texts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Decoding.__next__
+    pace = [0.12]
+
+    def slow(self: Decoding) -> Any:
+        time.sleep(pace[0])
+        return whole(self)
+
+    monkeypatch.setattr(Decoding, "__next__", slow)
+    page.session_state["tokens"] = 12
+    page.run()
+    page.button(key="decoding-stop").click().run()
+    until_written(page)
+    assert not page.exception
+    n_steps = len(texts[decoder.PLACE].steps)
+    assert 0 < n_steps < 12
+    assert any("Stopped" in caption.value for caption in page.caption)
+    pace[0] = 0.0
+    next(button for button in page.button if button.label == "Go on").click()
+    until_written(page)
+    assert texts[decoder.PLACE].is_over
+    assert len(texts[decoder.PLACE].steps) > n_steps
+    assert not any("Stopped" in caption.value for caption in page.caption)
+    assert not [thread for thread in threading.enumerate() if thread.name == "live"]
