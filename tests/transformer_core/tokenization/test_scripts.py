@@ -1,6 +1,5 @@
 """Texts of every script, by tokenizers of every kind: what people see, and where it stands."""
 
-
 import pytest
 
 from tests.support.tiny_tokenizers import TOKENIZERS
