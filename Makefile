@@ -27,7 +27,7 @@ run: $(READY)
 # Everything that CI asks for. Browser tests need Chromium: skipped without, unless
 # WORKBENCH_BROWSER=required.
 test: check
-	$(BIN)/python -m pytest --cov --cov-report=term tests
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term tests
 
 check: $(READY_DEV)
 	$(BIN)/ruff format --check .

@@ -134,7 +134,7 @@ def test_ten_thousand_words_are_fast(kind: str, tmp_path: Path) -> None:
     tokenizer = HuggingFaceTokenizer(_make(kind, tmp_path))
     start = time.process_time()  # a busy machine takes its time, not the processor's
     tokens = tokenizer.encode("hello world " * 4_999 + "hello world")
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 20  # 2 to 5 s, and more while coverage is measured
     assert sum(not word.is_special for word in tokens.words) == 10_000
 
 
