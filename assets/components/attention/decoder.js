@@ -90,10 +90,10 @@ export class DecoderView extends View {
 
   branchButton(one, depth, isHere) {
     const label = one.parent === null ? "The model's own" : `step ${one.step}: ${one.token}`;
-    const node = button("", { name: `${label}. ${one.text}`, pressed: isHere, onClick: () => this.host.trigger("fork", ["branch", one.id]) });
+    const node = button("", { name: `${label}. ${one.text}`, pressed: isHere, onClick: () => isHere || this.host.trigger("fork", ["branch", one.id]) });
     node.className = "branch";
     node.style.marginLeft = `${14 * depth}px`;
-    node.disabled = Boolean(this.host.isStatic) || isHere;
+    node.disabled = Boolean(this.host.isStatic) && !isHere;
     node.append(element("span", { class: "tok query" }, label), element("span", { class: "muted" }, one.text || "…"));
     return node;
   }

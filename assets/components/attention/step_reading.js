@@ -3,10 +3,11 @@
 import { choice, element } from "./dom.js";
 import { levelsOf } from "./decode.js";
 import { counted, format } from "./numbers.js";
-import { css, isDark, mix } from "./palette.js";
+import { css, mix } from "./palette.js";
 
 const SITES = { cross: "Source", decoder: "Text before" };
 const MEAN = "mean";
+const EVEN = 0.179; // black and white stand out alike, at least 4.5 to 1
 
 /** Colour a token by a share of 1; faint ones stay plain. */
 export function shade(node, share, theme) {
@@ -15,9 +16,18 @@ export function shade(node, share, theme) {
     node.style.color = "";
     return;
   }
-  const colour = css(mix(theme.sequential, share));
-  node.style.background = colour;
-  node.style.color = isDark(colour) ? "#ffffff" : "#1b1d1f";
+  const colour = mix(theme.sequential, share);
+  node.style.background = css(colour);
+  node.style.color = luminance(colour) < EVEN ? "#ffffff" : "#000000";
+}
+
+/** Relative luminance (WCAG 2.1) from 0 to 1. */
+function luminance(rgb) {
+  const [red, green, blue] = rgb.map((channel) => {
+    const value = channel / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 /** The attention of a step on its source and on what was written before. */
