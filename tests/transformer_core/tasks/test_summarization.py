@@ -8,9 +8,11 @@ import pytest
 
 from tests.support.tiny_models import make_tiny
 from transformer_core.analysis.drawn_on import shares
+from transformer_core.cli import main
 from transformer_core.errors import InputError
 from transformer_core.figures.drawn_on import drawn_on
 from transformer_core.models.loading import load
+from transformer_core.tasks import documents
 from transformer_core.tasks.summarization import (
     INSTRUCTION,
     Length,
@@ -108,3 +110,34 @@ def test_the_picture_shows_each_sentence_of_the_source(chat: Any) -> None:
         header = drawn_on(part).header
         assert header["keys"]["display"] == ["The cat sat on the mat.", "The dog ran away."]
         assert header["badge"]["ok"]
+
+
+def test_documents_are_summarised_one_by_one_and_stop_in_between(chat: Any) -> None:
+    states = [*documents.summarized(chat, [TEXT, "", TEXT], lambda: False)]
+    assert [len(state.results) for state in states] == [0, 1, 2, 3]
+    assert states[-1].results[0] == states[-1].results[2]
+    assert states[-1].results[1] == ""
+    assert len([*documents.summarized(chat, [TEXT], lambda: True)]) == 1
+
+
+def test_a_stop_ends_a_summary_between_tokens(chat: Any) -> None:
+    asked: list[bool] = []
+
+    def should_stop() -> bool:
+        asked.append(True)
+        return len(asked) > 3
+
+    states = [*stream_summary(chat, TEXT, Length(6, 8), should_stop=should_stop)]
+    assert states[-1].n_tokens == 3
+    assert "limit" in states[-1].notes[0]
+
+
+def test_the_command_writes_a_line_for_each_text(
+    chat: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "in.txt"
+    file.write_text(f"{TEXT}\n\n", encoding="utf-8")
+    options = ["--model", chat.card.id, "--min-length", "2", "--max-length", "8"]
+    assert main(["summarize", "--file", str(file), *options]) == 0
+    expected = chat.summarize(TEXT, min_length=2, max_length=8)
+    assert capsys.readouterr().out == " ".join(expected.split()) + "\n\n"
