@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from transformer_core.decoding.strategies import Greedy
 from transformer_core.errors import FileFormatError, InputError
-from transformer_core.tasks.summarization import summarize
+from transformer_core.tasks.summarization import Length, summarize
 from transformer_core.tasks.translation import translate
 
 MAX_TEXTS = 20_000
@@ -114,7 +114,10 @@ def translated(
 
 
 def summarized(
-    model: Any, texts: Sequence[str], should_stop: Callable[[], bool]
+    model: Any,
+    texts: Sequence[str],
+    should_stop: Callable[[], bool],
+    length: Length = Length(),
 ) -> Iterator[Progress]:
     """Summarise texts in order, one by one."""
     results: tuple[str, ...] = ()
@@ -122,7 +125,7 @@ def summarized(
     for text in texts:
         if should_stop():
             return
-        results = (*results, summarize(model, text).text)
+        results = (*results, summarize(model, text, length).text)
         yield Progress(results, len(texts))
 
 

@@ -113,7 +113,7 @@ def test_the_picture_shows_each_sentence_of_the_source(chat: Any) -> None:
 
 
 def test_documents_are_summarised_one_by_one_and_stop_in_between(chat: Any) -> None:
-    states = [*documents.summarized(chat, [TEXT, "", TEXT], lambda: False)]
+    states = [*documents.summarized(chat, [TEXT, "", TEXT], lambda: False, SHORT)]
     assert [len(state.results) for state in states] == [0, 1, 2, 3]
     assert states[-1].results[0] == states[-1].results[2]
     assert states[-1].results[1] == ""
