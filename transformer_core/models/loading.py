@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from transformer_core.errors import ModelUnavailableError
 from transformer_core.models import catalogue, hub, scratch
+from transformer_core.models.allocator import keep_freed_memory
 from transformer_core.models.cache import Progress, ignore_progress, make_once
 from transformer_core.models.catalogue import ModelCard
 from transformer_core.models.names import gguf_file, known, local_path, why_no_model
@@ -38,6 +39,7 @@ def load(
         ArchitectureError: If its attention cannot be captured.
         StoppedError: If ``progress`` stopped it.
     """
+    keep_freed_memory()
     report = progress or ignore_progress
     name = str(id_or_path)
     card = catalogue.find_card(name)
