@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from tests.support.live_app import LiveApp, browsing, find_chromium, rerun, running_app, settle
 
@@ -66,6 +66,13 @@ def trace_text(page: Page, text: str) -> None:
     box = page.get_by_role("textbox", name="Text")
     if box.input_value() == text:
         return
-    with rerun(page):
-        box.fill(text)
-        box.press("Enter")
+    for patience in (PATIENCE / 4, PATIENCE / 2, PATIENCE):
+        # A run that is still under way draws the field anew, and what was typed into it is gone.
+        try:
+            with rerun(page, timeout=patience):
+                box.fill(text)
+                box.press("Enter")
+        except TimeoutError:
+            continue
+        return
+    raise AssertionError(f"Typing {text[:40]!r} made nothing run.")

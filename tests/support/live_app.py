@@ -182,7 +182,7 @@ def settle(page: Page, *, timeout: float = 30_000) -> None:
 
 
 @contextmanager
-def rerun(page: Page) -> Iterator[None]:
+def rerun(page: Page, *, timeout: float = 60_000) -> Iterator[None]:
     """What is done inside makes the script run; leave when it has run and settled."""
     page.evaluate(
         """() => {
@@ -193,5 +193,5 @@ def rerun(page: Page) -> Iterator[None]:
         }"""
     )
     yield
-    page.wait_for_function("window.hasRun")
+    page.wait_for_function("window.hasRun", timeout=timeout)
     settle(page)

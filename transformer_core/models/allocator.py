@@ -8,12 +8,12 @@ from functools import cache
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _MMAP_THRESHOLD = 32 * 2**20  # glibc takes no more
-_TRIM_THRESHOLD = 256 * 2**20
+_TRIM_THRESHOLD = 64 * 2**20
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Let this process keep up to 256 MiB that it freed, instead of giving it back at once.
+    """Let this process keep up to 64 MiB that it freed, instead of giving it back at once.
 
     Tensors on the CPU come from malloc. As glibc is set, each forward pass gives their pages back
     to the system and has them zeroed and mapped again for the next: 4,500 page faults for 512
