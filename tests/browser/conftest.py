@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, TimeoutError, expect
+from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as PageTimeoutError
 
 from tests.support.live_app import LiveApp, browsing, find_chromium, rerun, running_app, settle
 
@@ -72,7 +73,7 @@ def trace_text(page: Page, text: str) -> None:
             with rerun(page, timeout=patience):
                 box.fill(text)
                 box.press("Enter")
-        except TimeoutError:
+        except PageTimeoutError:
             continue
         return
     raise AssertionError(f"Typing {text[:40]!r} made nothing run.")
