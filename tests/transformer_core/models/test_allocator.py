@@ -1,43 +1,57 @@
-"""Memory that was freed is kept: the next pass does not fault it in again."""
+"""Memory that was freed is kept: malloc is told so, where it can be told."""
 
-import ctypes
-import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from transformer_core.models import allocator
+from transformer_core.models.loading import load
 
-FAULTS = """
-import resource, torch
-from transformer_core.models.allocator import keep_freed_memory
-if {keep}:
-    assert keep_freed_memory()
-def work():
-    kept = [torch.ones(2**18) for _ in range(24)]  # 24 MiB in parts of 1 MiB
-for _ in range(3):
-    work()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-work()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
+MIB = 2**20
 
 
-def faults(*, keep: bool) -> int:
-    code = FAULTS.format(keep=keep)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+class FakeLibrary:
+    """Notes what malloc is told."""
+
+    def __init__(self, *, obeys: int = 1) -> None:
+        self.told: dict[int, int] = {}
+        self._obeys = obeys
+
+    def mallopt(self, option: int, value: int) -> int:
+        self.told[option] = value
+        return self._obeys
+
+
+@pytest.fixture
+def anew() -> None:
+    allocator.keep_freed_memory.cache_clear()
+
+
+def test_loading_a_model_raises_both_thresholds(
+    anew: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M_MMAP_THRESHOLD is −3 and M_TRIM_THRESHOLD −1 in glibc's malloc.h."""
+    library = FakeLibrary()
+    monkeypatch.setattr(allocator, "ctypes", SimpleNamespace(CDLL=lambda name: library))
+    load("minilm")
+    assert library.told == {-3: 32 * MIB, -1: 64 * MIB}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
-def test_memory_that_was_freed_is_used_again() -> None:
-    assert faults(keep=False) > 1000
-    assert faults(keep=True) < 100
+def test_glibc_accepts_them(anew: None) -> None:
+    assert allocator.keep_freed_memory()
 
 
-def test_elsewhere_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_told(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuses = SimpleNamespace(CDLL=lambda name: FakeLibrary(obeys=0))
+    monkeypatch.setattr(allocator, "ctypes", refuses)
+    assert not allocator.keep_freed_memory()
+
+
+def test_elsewhere_nothing_is_changed(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_library(name: str) -> None:
         raise OSError(name)
 
-    monkeypatch.setattr(ctypes, "CDLL", no_library)
-    assert allocator.keep_freed_memory.__wrapped__() is False
+    monkeypatch.setattr(allocator, "ctypes", SimpleNamespace(CDLL=no_library))
+    assert not allocator.keep_freed_memory()
