@@ -51,6 +51,7 @@ HOMES = {
         "transformer_core.tokenization.huggingface",
         "transformer_core.tracing.capture",
         "transformer_core.tracing.huggingface",
+        "transformer_core.tracing.huggingface_cache",
         "transformer_core.tracing.huggingface_decoding",
         "transformer_core.models.folders",
         "transformer_core.models.gguf",

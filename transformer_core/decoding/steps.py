@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -275,4 +274,4 @@ def _not_recorded() -> NotInTraceError:
 
 def log_prob(logits: Float[Tensor, " vocab"], token_id: int) -> float:
     """Natural logarithm of the probability that a model gives a token."""
-    return float(logits[token_id] - torch.logsumexp(logits, dim=-1))
+    return float(logits.log_softmax(dim=-1)[token_id])

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import DynamicCache, EncoderDecoderCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -26,6 +25,7 @@ from transformer_core.tracing.capture import (
     split_mask,
 )
 from transformer_core.tracing.history import History, Noted, trace_of
+from transformer_core.tracing.huggingface_cache import nbytes, new_cache, shortened
 from transformer_core.tracing.huggingface_settings import (
     constraints_of,
     notes_of,
@@ -80,24 +80,22 @@ class StepCapture(Capture):
 
     def noted(self) -> Noted:
         """What this step leaves behind, in tensors that keep nothing else alive."""
-        keys = [
-            key[:, :, key.shape[2] - self._n_new(place, query, key) :]
-            for place, query, key, _, _ in self._attended
-        ]
+        places, queries, _, masks, options = zip(*self._attended, strict=True)
         return Noted(
-            places={record[0]: index for index, record in enumerate(self._attended)},
-            q=_column([query for _, query, _, _, _ in self._attended]),
-            k=_column(keys),
-            scaling=[scaling_of(query, options) for _, query, _, _, options in self._attended],
-            hidden=[split_mask(mask, options) for _, _, _, mask, options in self._attended],
-            resid=torch.stack([hidden[:, -1] for hidden in self._stream]),
+            places={place: index for index, place in enumerate(places)},
+            q=_column(queries),
+            k=_column([self._new(*record[:3]) for record in self._attended]),
+            scaling=list(map(scaling_of, queries, options)),
+            hidden=list(map(split_mask, masks, options)),
+            resid=_last(self._stream),
         )
 
-    def _n_new(self, place: Place, query: Tensor, key: Tensor) -> int:
-        """How many of the keys are new."""
+    def _new(self, place: Place, query: Tensor, key: Tensor) -> Tensor:
+        """Those of the keys that are new."""
         if not self.n_before:
-            return key.shape[2]
-        return 0 if place[0] == "cross" else query.shape[2]
+            return key
+        n_new = 0 if place[0] == "cross" else query.shape[2]
+        return key.narrow(2, key.shape[2] - n_new, n_new)
 
 
 class HuggingFaceStepper:
@@ -122,7 +120,7 @@ class HuggingFaceStepper:
         self._is_recording = is_recording
         self._is_pair = model.is_encoder_decoder
         self._memory: Tensor | None = None
-        self._cache = _new_cache(is_pair=self._is_pair)
+        self._cache = new_cache(is_pair=self._is_pair)
         self._bytes_each = self._bytes_fixed = 0
         self._options: dict[str, Any] = {"use_cache": True, "return_dict": True}
         if "logits_to_keep" in inspect.signature(type(self._module).forward).parameters:
@@ -165,7 +163,7 @@ class HuggingFaceStepper:
         other = HuggingFaceStepper(self._model, self.source, is_recording=self._is_recording)
         other._memory = self._memory
         other._bytes_each, other._bytes_fixed = self._bytes_each, self._bytes_fixed
-        other._cache = _shortened(self._cache, len(self.prompt_ids) + n_written)
+        other._cache = shortened(self._cache, len(self.prompt_ids) + n_written)
         return other
 
     @torch.inference_mode()
@@ -206,16 +204,17 @@ class HuggingFaceStepper:
         n_pos = self._cache.get_seq_length()
         if not n_before:
             self._measure(n_pos)
-        # A copy, or the logits of a whole prompt would be kept alive.
-        logits = output.logits[:, -1].to(torch.float32, copy=True)
-        nbytes = len(logits) * (self._bytes_each * n_pos + self._bytes_fixed)
-        return Reading(logits, n_pos, nbytes, noted)
+        logits = output.logits[:, -1].float()
+        if output.logits.shape[1] > 1:  # or the logits of a whole prompt would be kept alive
+            logits = logits.clone()
+        size = len(logits) * (self._bytes_each * n_pos + self._bytes_fixed)
+        return Reading(logits, n_pos, size, noted)
 
     def _measure(self, n_pos: int) -> None:
         """How many bytes a position takes, and the memory's keys and values, in one row."""
         own = self._cache.self_attention_cache if self._is_pair else self._cache
-        self._bytes_each = _nbytes(own) // n_pos
-        self._bytes_fixed = _nbytes(self._cache.cross_attention_cache) if self._is_pair else 0
+        self._bytes_each = nbytes(own) // n_pos
+        self._bytes_fixed = nbytes(self._cache.cross_attention_cache) if self._is_pair else 0
 
     @torch.inference_mode()
     def _select(self, parents: Tensor) -> None:
@@ -235,32 +234,16 @@ def _details(model: HuggingFaceModel, source: Tokens, target: Tokens | None) -> 
     return model.trace(source, target).details
 
 
-def _column(tensors: list[Tensor]) -> Tensor | list[Tensor]:
+def _last(stream: list[Tensor]) -> Tensor:
+    """The last position of each tensor [entry row d_model]."""
+    if stream[0].shape[1] == 1:
+        return torch.stack(stream)[:, :, 0]
+    return torch.stack([hidden[:, -1] for hidden in stream])
+
+
+def _column(tensors: Sequence[Tensor]) -> Tensor | list[Tensor]:
     """Copies, as a view of a whole cache would keep it alive; in one tensor if they are alike."""
-    if len({tensor.shape for tensor in tensors}) == 1:
-        return torch.stack(tensors)
+    shape = tensors[0].shape
+    if all(tensor.shape == shape for tensor in tensors):
+        return torch.stack(tensors)  # type: ignore[arg-type]
     return [tensor.clone() for tensor in tensors]
-
-
-def _new_cache(*, is_pair: bool) -> Any:
-    # Without the config: layers with a sliding window then keep all positions (their masks hide the
-    # far ones), so that any row can be drawn later and a text can be forked at any step.
-    return EncoderDecoderCache(DynamicCache(), DynamicCache()) if is_pair else DynamicCache()
-
-
-@torch.inference_mode()
-def _shortened(cache: Any, n_pos: int) -> Any:
-    """A cache of the first positions of another; both grow on by themselves."""
-    if isinstance(cache, EncoderDecoderCache):
-        own = _shortened(cache.self_attention_cache, n_pos)
-        return EncoderDecoderCache(own, cache.cross_attention_cache)
-    layers = [(layer.keys[:, :, :n_pos], layer.values[:, :, :n_pos]) for layer in cache.layers]
-    return DynamicCache(layers)
-
-
-def _nbytes(cache: Any) -> int:
-    return sum(
-        tensor.numel() * tensor.element_size()
-        for layer in cache.layers
-        for tensor in (layer.keys, layer.values)
-    )
