@@ -43,4 +43,5 @@ screenshots: $(READY_DEV)
 bench: $(READY_DEV)
 	$(BIN)/python -m benchmarks.capture
 	$(BIN)/python -m benchmarks.generation
+	$(BIN)/python -m benchmarks.decoding
 	$(BIN)/python -m benchmarks.browser
