@@ -34,7 +34,7 @@ def add_evaluate(verbs: Any) -> None:
     )
     verb.add_argument("--max-ratio", type=float, help="leave out pairs, as train's max_ratio does")
     verb.add_argument("--limit", type=int, help="only the first sentences")
-    verb.add_argument("--beams", type=int, default=1, help="1 is greedy (default)")
+    verb.add_argument("--beams", type=int, default=4, help="1 is greedy; default: 4")
     verb.add_argument("--length-penalty", type=float, default=1.0, help="of beam search")
     verb.add_argument("--hypotheses", type=Path, help="score this file's lines, load no model")
     verb.add_argument("--out", type=Path, help="write the translations there, one a line")

@@ -22,7 +22,7 @@ def add_translate(verbs: Any) -> None:
     verb.add_argument("text", nargs="?", help="a text (default: standard input, a text a line)")
     verb.add_argument("--model", default=TRANSLATOR, help=f"default: {TRANSLATOR}")
     verb.add_argument("--file", type=Path, help="UTF-8, a text a line")
-    verb.add_argument("--beams", type=int, default=1, help="1 is greedy (default)")
+    verb.add_argument("--beams", type=int, default=4, help="1 is greedy; default: 4")
     verb.add_argument("--length-penalty", type=float, default=1.0, help="of beam search")
     verb.add_argument("--max-new-tokens", type=int, help="tokens written at most for one part")
     verb.set_defaults(run=_translate)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from transformer_core.decoding.strategies import Greedy
 from transformer_core.errors import FileFormatError, InputError
 from transformer_core.tasks.summarization import Length, summarize
 from transformer_core.tasks.translation import translate
@@ -108,7 +107,7 @@ def translated(
     for start in range(0, len(texts), CHUNK):
         if should_stop():
             return
-        chunk = translate(model, texts[start : start + CHUNK], Greedy())
+        chunk = translate(model, texts[start : start + CHUNK])
         results = (*results, *(one.text for one in chunk))
         yield Progress(results, len(texts))
 

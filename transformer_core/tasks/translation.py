@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from transformer_core.decoding.strategies import Greedy, Strategy
+from transformer_core.decoding.strategies import Beam, Strategy
 from transformer_core.errors import StoppedError, TextTooLongError
 from transformer_core.tasks.sentences import Piece, fitting
 
@@ -18,6 +18,8 @@ COMFORTABLE = 64
 """Tokens up to which a source is translated as one; longer ones are cut at their sentences."""
 
 MAX_BATCH_TOKENS = 4096
+DEFAULT = Beam(n_beams=4)
+"""Nearly two BLEU points better than greedy for the built-in translator."""
 
 
 class HasTokenizer(Protocol):
@@ -91,7 +93,7 @@ def translate(
     Args:
         model: What translates.
         texts: Sentences or documents.
-        strategy: How tokens are chosen; None: greedily.
+        strategy: How tokens are chosen; None: by a beam of 4.
         language: The sources' language, for cutting documents at sentences.
         on_progress: Told of pieces done and pieces in all after each batch; False stops.
 
@@ -100,7 +102,7 @@ def translate(
         StoppedError: If ``on_progress`` said so.
     """
     cut = [_pieces(model, text, language) for text in texts]
-    chosen = strategy or Greedy()
+    chosen = strategy or DEFAULT
     jobs = [(i, j) for i, pieces in enumerate(cut) for j in range(len(pieces))]
     ids = {(i, j): model.tokenizer.encode(cut[i][j].text).ids for i, j in jobs}
     written: dict[tuple[int, int], Hypothesis] = {}

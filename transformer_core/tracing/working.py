@@ -58,7 +58,7 @@ class Working:
 
         Args:
             texts: A text, or several.
-            strategy: ``Greedy`` (the default) or ``Beam``.
+            strategy: ``Beam`` (4 wide if None) or ``Greedy``.
 
         Raises:
             InputError: If the model does not translate, or a text cannot be encoded.
