@@ -7,7 +7,7 @@ import pytest
 
 import transformer_core as tc
 from tests.support.tiny_translator import make_translator
-from transformer_core.decoding.strategies import Beam, Greedy
+from transformer_core.decoding.strategies import Beam, Greedy, Sample
 from transformer_core.errors import InputError
 from transformer_core.tasks import branching
 from transformer_core.tasks.branching import Branches
@@ -74,3 +74,37 @@ def test_wishes_that_cannot_be_met_are_explained(
     with pytest.raises(InputError, match="1 branches, as many as are kept"):
         branches.fork(0, 1, int(branches.steps(0)[1].logits.argmin()))
     assert len(branches) == 1
+
+
+def test_strategies_stand_side_by_side_and_are_begun_once(model: Any) -> None:
+    branches = Branches(model, TEXT, Greedy(5))
+    beam = branches.begin(Beam(2, max_new_tokens=5))
+    sample = branches.begin(Sample(2.0, seed=7, max_new_tokens=5))
+    for branch in (branches[0], beam, sample):
+        [*branches.write(branch.id)]
+    assert branches.begin(Greedy(5)) is branches[0]
+    assert [branch.name for branch in branches] == ["greedy", "beam of 2", "sample 7, T 2"]
+    tree = branches.tree()
+    assert tree.tips[2] is not None
+    assert len(tree.path(tree.nodes[tree.tips[2]])) == len(branches.steps(sample.id))
+    # The same tokens by another strategy are no branch of this one.
+    first = branches.steps(0)[0]
+    fork = branches.fork(sample.id, 0, first.token_id)
+    assert fork.strategy == sample.strategy
+    assert fork.name == f"sample 7, T 2, by hand at step 0: {first.token}"
+
+
+def test_room_is_made_for_another_strategy_but_forks_stay(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branching, "MAX_BRANCHES", 3)
+    branches = Branches(model, TEXT, Greedy(3))
+    [*branches.write(0)]
+    fork = branches.fork(0, 1, int(branches.steps(0)[1].logits.argmin()))
+    second = branches.begin(Greedy(4))
+    third = branches.begin(Greedy(2))
+    assert [branch.id for branch in branches] == [0, fork.id, third.id]
+    assert second.id not in branches
+    branches.keep_only(fork.id)
+    assert [branch.id for branch in branches] == [fork.id]
+    assert third.id < branches.begin(Greedy(2)).id
