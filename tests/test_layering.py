@@ -16,6 +16,7 @@ LAYERS = (
     {
         "transformer_core.errors",
         "transformer_core.config",
+        "transformer_core.background",
         "transformer_core.decoding.strategies",
     },
     {"transformer_core.tokenization", "transformer_core.model", "transformer_core.functional"},

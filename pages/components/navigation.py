@@ -8,6 +8,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
+from pages.components.watching import turn_to
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 # A Material icon as favicon would be fetched from another host.
 ICON = ASSETS / "icon.png"
@@ -42,6 +44,7 @@ def set_up(title: str) -> None:
         layout="wide",
         initial_sidebar_state=SIDEBAR_WIDTH,
     )
+    turn_to(title)
     st.html(f"<style>{_styles()}</style>")
     with st.sidebar:
         _links()

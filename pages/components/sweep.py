@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,10 +9,11 @@ import streamlit as st
 
 from pages.components.cache import model_of
 from pages.components.messages import show_error
+from pages.components.watching import leave, look
 from transformer_core.figures import ablation as figures
 
 if TYPE_CHECKING:
-    from transformer_core.analysis.sweeps import HeadSweep, Progress
+    from transformer_core.analysis.sweeps import HeadSweep
     from transformer_core.tracing.interventions import AblationMode
     from transformer_core.tracing.trace import Trace
 
@@ -46,59 +46,51 @@ def sweep_of(asked: Asked, mode: AblationMode, _trace: Trace) -> HeadSweep:
 
 def sweep_controls(asked: Asked, mode: AblationMode, sweep: HeadSweep, unit: str) -> None:
     """Offer to begin, watch or stop a sweep; while it runs the page comes back by itself."""
-    name, progress = repr((asked, mode)), sweep.progress
-    if progress.error:
-        show_error(progress.error)
-    elif progress.is_complete:
+    name = repr((asked, mode))
+    if sweep.work.error:
+        show_error(sweep.work.error)
+    elif sweep.is_complete:
         layer, head, size = figures.ranking(sweep.importance)[0]
         st.caption(
-            f"All {progress.n_heads} heads swept, each off alone. "
+            f"All {sweep.n_heads} heads swept, each off alone. "
             f"The most important: L{layer} H{head}, {size:.3g} {unit}."
         )
     elif st.session_state.get("sweeping") == name:
-        me = _who()
-        st.button(
-            "Stop", icon=":material/stop:", key="stop_sweep", on_click=partial(_stop, sweep, me)
-        )
-        _watch(sweep, me, progress.n_done)
+        st.button("Stop", icon=":material/stop:", key="stop_sweep", on_click=partial(_stop, sweep))
+        _watch(sweep, sweep.n_done)
     else:
-        _offer(name, progress)
+        _offer(name, sweep)
 
 
-def _offer(name: str, progress: Progress) -> None:
+def _offer(name: str, sweep: HeadSweep) -> None:
     st.button(
-        "Go on" if progress.n_done else "Sweep all heads",
+        "Go on" if sweep.n_done else "Sweep all heads",
         icon=":material/grid_on:",
         key="start_sweep",
         on_click=partial(st.session_state.__setitem__, "sweeping", name),
     )
     st.caption(
-        f"{progress.n_done} of {progress.n_heads} heads are known."
-        if progress.n_done
-        else f"Switches each of the {progress.n_heads} heads off alone and colours the board."
+        f"{sweep.n_done} of {sweep.n_heads} heads are known."
+        if sweep.n_done
+        else f"Switches each of the {sweep.n_heads} heads off alone and colours the board."
     )
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def _watch(sweep: HeadSweep, who: str, n_drawn: int) -> None:
+def _watch(sweep: HeadSweep, n_drawn: int) -> None:
     """Look at the sweep, which goes on while somebody does.
 
     Args:
         n_drawn: Heads that the board shows; a fragment keeps what it was given.
     """
-    progress = sweep.watch(who)
-    share = progress.n_done / progress.n_heads
-    st.progress(share, text=f"{progress.n_done} of {progress.n_heads} heads", width=260)
-    if progress.n_done - n_drawn >= N_SHOWN or progress.is_complete or progress.error:
+    look(sweep.work)
+    n_done, n_heads = sweep.n_done, sweep.n_heads
+    st.progress(n_done / n_heads, text=f"{n_done} of {n_heads} heads", width=260)
+    if n_done - n_drawn >= N_SHOWN or sweep.is_complete or sweep.work.error:
         st.rerun()
 
 
-def _stop(sweep: HeadSweep, who: str) -> None:
-    sweep.leave(who)
+def _stop(sweep: HeadSweep) -> None:
+    """Look no more: others may."""
+    leave(sweep.work)
     st.session_state.pop("sweeping", None)
-
-
-def _who() -> str:
-    """This session, among those that watch a sweep."""
-    who: str = st.session_state.setdefault("watcher", uuid.uuid4().hex)
-    return who

@@ -7,33 +7,35 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
+from pages.components.watching import look
+
 if TYPE_CHECKING:
-    from transformer_core.analysis.background import Job, Report
+    from transformer_core.background import Report, Work
 
 T = TypeVar("T")
 
 POLL_SECONDS = 0.4
 
 
-def job_of(name: tuple[Hashable, ...], work: Callable[[Report], T]) -> Job[T]:
+def job_of(name: tuple[Hashable, ...], work: Callable[[Report], T]) -> Work[T]:
     """One job for all who want the same.
 
     Args:
         name: Plain values that tell it from other jobs.
         work: Computes the result; the first who asks brings it.
     """
-    job: Job[T] = _job(repr(name), work)
+    job: Work[T] = _job(repr(name), work)
     return job
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _job(name: str, _work: Callable[[Report], Any]) -> Job[Any]:  # noqa: ARG001
-    from transformer_core.analysis.background import Job
+def _job(name: str, _work: Callable[[Report], Any]) -> Work[Any]:  # noqa: ARG001
+    from transformer_core.background import Work
 
-    return Job(_work)
+    return Work.once(_work)
 
 
-def wait_for(jobs: dict[str, Job[Any]]) -> None:
+def wait_for(jobs: dict[str, Work[Any]]) -> None:
     """Begin jobs and say how far they are; the page comes back whenever one is over.
 
     Args:
@@ -48,9 +50,9 @@ def wait_for(jobs: dict[str, Job[Any]]) -> None:
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def _watch(jobs: dict[str, Job[Any]]) -> None:
+def _watch(jobs: dict[str, Work[Any]]) -> None:
     for job in jobs.values():
-        job.watch()
+        look(job)
     share = sum(job.share for job in jobs.values()) / len(jobs)
     words = next((words for words, job in jobs.items() if not job.is_over), "")
     st.progress(share, text=words)

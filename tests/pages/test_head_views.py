@@ -14,7 +14,7 @@ from pages.components import cache
 from pages.components.views import attention_or_cause, head_cards
 from pages.components.views.view import Situation
 from tests.support.tiny_models import make_tiny
-from transformer_core.analysis.background import Job
+from transformer_core.background import Work
 from transformer_core.figures.views import Place, Reading
 from transformer_core.tokenization.tokens import Tokens
 from transformer_core.tracing.trace import Trace
@@ -37,7 +37,7 @@ def situation(kind: str, place: Place, folder: Path) -> Situation:
     return Situation(model_id, TEXT, cache.trace_of(model_id, TEXT), place, Reading())
 
 
-def wait_for(job: Job[Any]) -> None:
+def wait_for(job: Work[Any]) -> None:
     end = time.monotonic() + 120
     while not job.is_over and time.monotonic() < end:
         job.watch()

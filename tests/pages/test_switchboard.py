@@ -115,10 +115,10 @@ def test_a_stopped_sweep_keeps_what_it_knows(
     asked = sweep.Asked("minilm", TEXT, None, "encoder")
     found = sweep.sweep_of(asked, "zero", cache.trace_of("minilm", TEXT))
     for _ in range(100):
-        if not found.progress.is_running:
+        if not found.work.is_running:
             break
         time.sleep(0.1)
-    known = found.progress.n_done
+    known = found.n_done
     assert 0 < known < 72
     page.run()
     assert f"{known} of 72 heads are known." in words(page)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pages.components.footer import Files
-    from transformer_core.analysis.background import Job, Report
     from transformer_core.analysis.causes import LeaveOneOut
     from transformer_core.analysis.measures import Causes
+    from transformer_core.background import Report, Work
     from transformer_core.figures.payload import Payload
 
 EXPLANATION = r"""
@@ -107,7 +107,7 @@ def _causes(now: Situation) -> tuple[Causes | None, str]:
     return Causes(zeroing.result, left_out.result), "failed" if is_failed else "measuring …"
 
 
-def _jobs(now: Situation) -> dict[str, Job[Any]]:
+def _jobs(now: Situation) -> dict[str, Work[Any]]:
     """Value zeroing at the layer and leave-one-out at the site, each once for all sessions."""
     if _refusal(now):
         return {}

@@ -13,8 +13,8 @@ from transformer_core.figures.views import all_heads
 
 if TYPE_CHECKING:
     from pages.components.footer import Files
-    from transformer_core.analysis.background import Job, Report
     from transformer_core.analysis.probing import RoleReport
+    from transformer_core.background import Report, Work
     from transformer_core.figures.payload import Payload
 
     Reports = dict[str, RoleReport]
@@ -46,7 +46,7 @@ is $\sum_j \alpha_{ij} |i - j|$. Both are means over this text.
 
 def show(now: Situation) -> None:
     """Draw the cards, by this text alone until the probe set has been read."""
-    jobs: dict[str, Job[Any]] = {}
+    jobs: dict[str, Work[Any]] = {}
     if (grid := _grid_job(now)) is not None:
         jobs[f"Computing all heads over {len(now.trace.source):,} tokens"] = grid
     if (probes := _job(now)) is not None:
@@ -95,7 +95,7 @@ def files(now: Situation) -> Files:
     }
 
 
-def _job(now: Situation) -> Job[Reports] | None:
+def _job(now: Situation) -> Work[Reports] | None:
     """The reading of the probe set, once a model; None for a matrix without a model."""
     if not now.trace.has_details:
         return None
@@ -109,7 +109,7 @@ def _job(now: Situation) -> Job[Reports] | None:
     return job_of(("roles", model_id), work)
 
 
-def _grid_job(now: Situation) -> Job[Payload] | None:
+def _grid_job(now: Situation) -> Work[Payload] | None:
     """All heads of a text so long that they take seconds; None for a shorter one."""
     trace, site = now.trace, now.place.site
     n_heads = trace.n_layers(site) * trace.n_heads(site)

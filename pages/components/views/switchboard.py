@@ -59,7 +59,7 @@ def show(now: Situation) -> None:
         sweep_controls(asked, mode, sweep, unit)
     payload = figures.switchboard(now.trace, now.place, _board(now, is_live=True))
     attention_view(payload, key="picture", on_switches=partial(_keep, asked))
-    if sweep.progress.is_complete:
+    if sweep.is_complete:
         unit = f"{unit}, head alone off ({LABELS[mode].lower()})"
         chart = figures.importance_chart(sweep.importance, unit=unit, theme=_theme())
         with st.container(border=True, width=620):
@@ -145,7 +145,7 @@ def _board(now: Situation, *, is_live: bool) -> figures.Board:
         mode=mode,
         effect=effect,
         checks=checks,
-        importance=sweep.importance if sweep.progress.n_done else None,
+        importance=sweep.importance if sweep.n_done else None,
         is_live=is_live,
     )
 

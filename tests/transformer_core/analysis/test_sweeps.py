@@ -58,53 +58,35 @@ class Gate:
 def test_a_watched_sweep_finds_what_head_importance_finds(model: Any) -> None:
     plain = model.trace(TEXT)
     sweep = HeadSweep(model, plain, "encoder", "zero")
-    assert not sweep.progress.is_running
+    assert not sweep.work.is_running
     assert bool(sweep.importance.isnan().all())
-    sweep.watch("a")
-    wait(lambda: not sweep.progress.is_running)
-    assert sweep.progress.is_complete
+    sweep.work.watch("a")
+    wait(lambda: not sweep.work.is_running)
+    assert sweep.is_complete
     assert torch.allclose(sweep.importance, head_importance(model, plain, "encoder"), atol=1e-6)
-    assert not sweep.watch("a").is_running  # nothing is left to do
+    sweep.work.watch("a")
+    assert not sweep.work.is_running  # nothing is left to do
 
 
-def test_a_sweep_stops_when_the_last_watcher_leaves_and_goes_on_later(
+def test_a_sweep_that_was_given_up_goes_on_with_what_is_left(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(monkeypatch)
     sweep = HeadSweep(model, model.trace(TEXT), "encoder", "zero")
-    sweep.watch("a")
-    sweep.watch("b")
+    sweep.work.watch("a")
     gate.open(1)
-    wait(lambda: sweep.progress.n_done == 1)
-    sweep.leave("a")
+    wait(lambda: sweep.n_done == 1)
+    sweep.work.leave("a")
     gate.open(1)
-    wait(lambda: sweep.progress.n_done == 2)
-    assert sweep.progress.is_running  # b still looks
-    sweep.leave("b")
-    gate.open(1)
-    wait(lambda: not sweep.progress.is_running)
-    assert sweep.progress.n_done == 3
+    wait(lambda: not sweep.work.is_running)
+    assert sweep.n_done == 2
     before = sweep.importance
     gate.open(8)
-    sweep.watch("c")
-    wait(lambda: not sweep.progress.is_running)
-    assert sweep.progress.is_complete
+    sweep.work.watch("b")
+    wait(lambda: not sweep.work.is_running)
+    assert sweep.is_complete
     known = ~before.isnan()
     assert torch.equal(sweep.importance[known], before[known])
-
-
-def test_a_sweep_that_nobody_looked_at_for_a_while_stops(
-    model: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate, now = Gate(monkeypatch), [0.0]
-    sweep = HeadSweep(model, model.trace(TEXT), "encoder", "zero", clock=lambda: now[0])
-    sweep.watch("closed browser")
-    gate.open(1)
-    wait(lambda: sweep.progress.n_done == 1)
-    now[0] = sweeps.PATIENCE + 1
-    gate.open(1)
-    wait(lambda: not sweep.progress.is_running)
-    assert sweep.progress.n_done == 2
 
 
 def test_an_error_ends_a_sweep_and_is_said(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +95,6 @@ def test_an_error_ends_a_sweep_and_is_said(model: Any, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(sweeps, "sweep", broken)
     sweep = HeadSweep(model, model.trace(TEXT), "encoder", "zero")
-    sweep.watch("a")
-    wait(lambda: not sweep.progress.is_running)
-    assert sweep.progress.error == "no such thing"
-    assert not sweep.watch("a").is_running
+    sweep.work.watch("a")
+    wait(lambda: not sweep.work.is_running)
+    assert sweep.work.error == "no such thing"
