@@ -91,16 +91,20 @@ class NoPositions(nn.Module):
 class RotaryPositions(nn.Module):
     """Turns queries and keys by an angle proportional to their position (Su et al. 2021).
 
-    Component i and component i + d_head/2 form a pair, turned by pos · 10000^(−2i/d_head). The
+    Component i and component i + d_head/2 form a pair, turned by pos · base^(−2i/d_head). The
     product of a turned query and a turned key depends on the distance between them alone.
+
+    Args:
+        d_head: Components of a query or key; even.
+        base: The paper's is 10,000; models for longer texts take a larger one.
     """
 
     inverse_wavelengths: Tensor
 
-    def __init__(self, d_head: int) -> None:
+    def __init__(self, d_head: int, base: float = 10_000.0) -> None:
         super().__init__()
         even = torch.arange(0, d_head, 2, dtype=torch.float32)
-        self.register_buffer("inverse_wavelengths", 10_000.0 ** (-even / d_head), persistent=False)
+        self.register_buffer("inverse_wavelengths", base ** (-even / d_head), persistent=False)
 
     def rotation(
         self, start: int, end: int

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +17,10 @@ from transformer_core.tracing.capture import ATTENTION_NAME, Capture, Layout, ca
 from transformer_core.tracing.decodable import Decodable
 from transformer_core.tracing.huggingface_decoding import HuggingFaceStepper
 from transformer_core.tracing.interventions import Intervention
+from transformer_core.tracing.positions import check_positions, find_positions, watch_positions
 from transformer_core.tracing.trace import Provenance, Trace
+from transformer_core.tracing.vision import KEY as VISION
+from transformer_core.tracing.vision import as_seen, read_for
 
 if TYPE_CHECKING:
     from transformer_core.models.catalogue import ModelCard
@@ -58,7 +62,9 @@ class HuggingFaceModel(Decodable):
         self.layout = find_layout(module)
         self._matrices = threading.Lock()
         self._are_matrices_watched = False
+        self.positions = find_positions(module)
         _watch_layers(module, self.layout)
+        watch_positions(self.positions)
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -151,16 +157,25 @@ class HuggingFaceModel(Decodable):
     ) -> list[Trace]:
         if self.image_processor is None:
             raise InputError(f"{self.card.id} has neither a tokenizer nor an image processor.")
-        for image in images:
-            if isinstance(image, str):
-                raise InputError(f"{self.card.id} reads images, not text.")
-        pixels = self.image_processor(list(images), return_tensors="pt")["pixel_values"]
+        read = [read_for(self.image_processor, image) for image in images]
+        taken = [image for image, _ in read]
+        pixels = self.image_processor(taken, return_tensors="pt")["pixel_values"]
         labels = patch_labels(self.module.config, pixels)
-        tokens = [Tokens.from_labels(labels)] * len(images)
+        special = [label.startswith("[") for label in labels]
+        tokens = [Tokens.from_labels(labels, is_special=special)] * len(images)
         whole = Padded.full(len(images), len(labels))
-        return self._traces(
+        traces = self._traces(
             {"pixel_values": pixels}, [(t, None) for t in tokens], (whole, None), interventions
         )
+        config = self.module.config
+        extras = (
+            {"notes": notes, VISION: as_seen(one, tokens[0], self.image_processor, config)}
+            for one, (_, notes) in zip(pixels, read, strict=True)
+        )
+        return [
+            replace(trace, extra={**trace.extra, **extra})
+            for trace, extra in zip(traces, extras, strict=True)
+        ]
 
     def _traces(
         self,
@@ -179,6 +194,7 @@ class HuggingFaceModel(Decodable):
     def _forward(
         self, inputs: dict[str, Any], interventions: tuple[Intervention, ...], *, detailed: bool
     ) -> tuple[Capture, Tensor | None]:
+        check_positions(interventions, self.positions, self.card.id)
         if detailed:
             self._watch_matrices()
         with capturing(Capture(self.layout, interventions, detailed=detailed)) as capture:

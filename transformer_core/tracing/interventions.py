@@ -83,7 +83,21 @@ class HideKey:
     layer: int | None = None
 
 
-Change = AblateHead | ReplacePattern | TopKKeys | ZeroValue | HideKey
+@dataclass(frozen=True)
+class WithoutPositions:
+    """Take positions away from the whole model: nothing added, nothing turned, no bias by distance.
+
+    A causal mask stays: a decoder then still tells how much stands before a token.
+
+    Attributes:
+        site, layer: None: it acts before and in every layer.
+    """
+
+    site: None = None
+    layer: None = None
+
+
+Change = AblateHead | ReplacePattern | TopKKeys | ZeroValue | HideKey | WithoutPositions
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from transformer_core.tokenization.tokens import Tokenizer, Tokens
 from transformer_core.tracing.assembly import Padded, assemble
 from transformer_core.tracing.decodable import Decodable
 from transformer_core.tracing.interventions import Intervention
+from transformer_core.tracing.positions import check_positions, find_positions, watch_positions
 from transformer_core.tracing.scratch_capture import ScratchCapture, install_hooks, layout_of
 from transformer_core.tracing.scratch_decoding import ScratchStepper
 from transformer_core.tracing.seat import Seat, capturing
@@ -56,7 +57,9 @@ class ScratchModel(Decodable):
         self.card = card
         self.tokenizer = tokenizer
         lay_out_for_decoding(module)
+        self.positions = find_positions(module)
         install_hooks(module, self.layout)
+        watch_positions(self.positions)
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -117,6 +120,8 @@ class ScratchModel(Decodable):
             target = self._padded([t.ids for t in decoder_reads])
         elif any(text is not None for text in targets or ()):
             raise InputError(f"{self.card.id} has one stack of layers only: give it one text.")
+
+        check_positions(interventions, self.positions, self.card.id)
 
         def run(detailed: bool) -> tuple[Seat, Tensor | None]:
             seat = ScratchCapture(self.layout, tuple(interventions), detailed=detailed)
