@@ -18,6 +18,7 @@ from transformer_core.errors import ArchitectureError, ModelUnavailableError
 from transformer_core.models.cache import Progress, ignore_progress
 from transformer_core.models.catalogue import ModelCard, fingerprint
 from transformer_core.models.hub import weight_files
+from transformer_core.models.vision_digits import DigitsProcessor, is_for_digits
 from transformer_core.tokenization.huggingface import HuggingFaceTokenizer
 from transformer_core.tracing.capture import ATTENTION_NAME
 from transformer_core.tracing.huggingface import HuggingFaceModel
@@ -80,6 +81,30 @@ def load_folder(
     model = HuggingFaceModel(module, HuggingFaceTokenizer(tokenizer, n_ctx=n_ctx), card)
     progress("Ready", 1.0)
     return model
+
+
+def new_vision_model(side: int, n_classes: int, **shape: float) -> PreTrainedModel:
+    """Return a ViT for square grey images, with its first, random weights.
+
+    Args:
+        side: Pixels along an image's side.
+        n_classes: Classes, called by their numbers.
+        shape: ``patch_size d_model n_heads n_layers d_ff dropout``.
+    """
+    config = transformers.ViTConfig(
+        image_size=side,
+        patch_size=int(shape["patch_size"]),
+        num_channels=1,
+        hidden_size=int(shape["d_model"]),
+        num_hidden_layers=int(shape["n_layers"]),
+        num_attention_heads=int(shape["n_heads"]),
+        intermediate_size=int(shape["d_ff"]),
+        hidden_dropout_prob=shape["dropout"],
+        attention_probs_dropout_prob=0.0,
+        id2label={index: str(index) for index in range(n_classes)},
+        label2id={str(index): index for index in range(n_classes)},
+    )
+    return transformers.ViTForImageClassification(config)
 
 
 def read_config(folder: Path) -> PreTrainedConfig:
@@ -265,6 +290,8 @@ def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def _load_image_processor(folder: Path) -> Any:
+    if is_for_digits(folder):
+        return DigitsProcessor()
     try:
         auto: Any = transformers.AutoImageProcessor
         return auto.from_pretrained(folder, local_files_only=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from transformer_core.errors import FileFormatError, InputError
 from transformer_core.tokenization.tokens import Tokens
+from transformer_core.tracing import vision
 from transformer_core.tracing.archives import Arrays, read_arrays
 from transformer_core.tracing.checks import check_record
 from transformer_core.tracing.records import AttentionRecord, Details
@@ -45,6 +46,7 @@ def save_trace(trace: Trace, path: Path, *, details: bool) -> None:
         "records": records,
         "streams": resid,
     }
+    header |= vision.put(arrays, trace)
     arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
@@ -117,13 +119,14 @@ def _put_details(arrays: dict[str, np.ndarray[Any, Any]], details: Details) -> d
 
 
 def _trace(header: dict[str, Any], arrays: Arrays) -> Trace:
-    tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if name != HEADER}
+    own = {HEADER, vision.KEY}
+    tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if name not in own}
     bare = Trace(
         provenance=Provenance(**header["provenance"]),
         source=Tokens.from_dict(header["source"]),
         target=None if header["target"] is None else Tokens.from_dict(header["target"]),
         attention={},
-        extra={"interventions": header["interventions"]},
+        extra={"interventions": header["interventions"], **vision.taken(arrays, header)},
     )
     detailed = {
         site: _records(tensors, bare, site, metas) for site, metas in header["records"].items()
