@@ -152,12 +152,25 @@ def top_k_sparse_attention(
     if not 0 <= sparsity <= 1:
         raise ConfigError(f"sparsity is {sparsity}; it must be from 0 (keep all keys) to 1.")
     attn_scores = _attn_scores(q, k, v, mask)
+    kept = best_keys(attn_scores, sparsity)
+    pattern = attn_scores.masked_fill(~kept, -torch.inf).softmax(dim=-1)
+    return Attended(pattern @ v, pattern)
+
+
+def best_keys(
+    attn_scores: Float[Tensor, "*batch query_pos key_pos"], sparsity: float
+) -> Bool[Tensor, "*batch query_pos key_pos"]:
+    """Which keys each query keeps: of n visible ones the max(1, ⌊n · (1 − sparsity)⌋) best.
+
+    Args:
+        attn_scores: Scores before softmax, −∞ where a query may not look.
+        sparsity: Share of the visible keys that is dropped. Of equal scores the first stay.
+    """
     n_visible = (attn_scores > -torch.inf).sum(dim=-1, keepdim=True)
     # The tiny addend undoes rounding: 20 · (1 − 0.9) is 1.9999999999999996 in floating point.
     n_kept = (n_visible.double() * (1 - sparsity) + 1e-9).floor().clamp(min=1)
     rank = attn_scores.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
-    pattern = attn_scores.masked_fill(rank >= n_kept, -torch.inf).softmax(dim=-1)
-    return Attended(pattern @ v, pattern)
+    return rank < n_kept
 
 
 def sinusoidal_encoding(seq_length: int, d_model: int) -> Float[Tensor, "pos d_model"]:

@@ -16,9 +16,15 @@ from transformers.masking_utils import sdpa_mask
 
 from transformer_core.errors import ArchitectureError
 from transformer_core.tracing import seat
-from transformer_core.tracing.interventions import HideKey, with_hidden, zeroed_positions
+from transformer_core.tracing.interventions import (
+    HideKey,
+    sparse_of,
+    with_hidden,
+    zeroed_positions,
+)
 from transformer_core.tracing.records import AttentionRecord
 from transformer_core.tracing.seat import Layout, Place, Seat, capturing, intervened, own
+from transformer_core.tracing.sparsity import with_links_cut
 
 __all__ = ["ATTENTION_NAME", "Capture", "Layout", "Place", "capturing", "current"]
 
@@ -62,6 +68,14 @@ class Capture(Seat):
         if any(isinstance(change, HideKey) for changes in chosen for change in changes):
             mask = _whole_mask(module, query, key, mask, options)
             mask = with_hidden(mask, chosen, is_self=place[0] != "cross")
+        if sparse := sparse_of(chosen):
+            whole = _whole_mask(module, query, key, mask, options)
+            mask = with_links_cut(
+                whole,
+                lambda: _scores(query, key, whole, options),
+                sparse,
+                is_self=place[0] != "cross",
+            )
         output = sdpa_attention_forward(module, query, key, value, mask, **options)[0]
         records = self._records(module, (query, key, value), mask, options, output)
         if any(chosen):
@@ -183,6 +197,15 @@ def _whole_mask(
         return mask
     seen = torch.ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool)
     return seen.tril() if _is_causal(module, query, options) else seen
+
+
+def _scores(query: Tensor, key: Tensor, mask: Tensor, options: Any) -> Tensor:
+    """Scaled and masked scores of all heads [batch head query_pos key_pos]."""
+    key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    scores = query @ key.mT * scaling_of(query, options)
+    seen, bias = split_mask(mask, options)
+    scores = scores if bias is None else scores + bias
+    return scores if seen is None else scores.masked_fill(~seen, -torch.inf)
 
 
 def _workbench_attention(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from transformer_core.errors import InputError, NotInTraceError
 from transformer_core.tracing.records import AttentionRecord
+from transformer_core.tracing.sparsity import SparseAttention
 
 AblationMode = Literal["zero", "mean", "uniform"]
 
@@ -97,7 +98,15 @@ class WithoutPositions:
     layer: None = None
 
 
-Change = AblateHead | ReplacePattern | TopKKeys | ZeroValue | HideKey | WithoutPositions
+Change = (
+    AblateHead
+    | ReplacePattern
+    | TopKKeys
+    | ZeroValue
+    | HideKey
+    | WithoutPositions
+    | SparseAttention
+)
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,12 @@ def check_interventions(
 def zeroed_positions(changes: tuple[Change, ...]) -> list[int]:
     """Positions whose values are to be zeroed."""
     return [i.position for i in changes if isinstance(i, ZeroValue)]
+
+
+def sparse_of(chosen: Sequence[tuple[Change, ...]]) -> list[tuple[SparseAttention, ...]]:
+    """For each input of a batch, which links it is to keep; empty if all keep all."""
+    sparse = [tuple(c for c in changes if isinstance(c, SparseAttention)) for changes in chosen]
+    return sparse if any(sparse) else []
 
 
 def with_hidden(

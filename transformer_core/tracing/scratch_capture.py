@@ -20,11 +20,13 @@ from transformer_core.tracing import seat
 from transformer_core.tracing.interventions import (
     Change,
     HideKey,
+    sparse_of,
     with_hidden,
     zeroed_positions,
 )
 from transformer_core.tracing.records import AttentionRecord
 from transformer_core.tracing.seat import Layout, Place, Seat, intervened, own
+from transformer_core.tracing.sparsity import with_links_cut
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class ScratchCapture(Seat):
             self.records[place] = _records(saw)
             return z
         if any(chosen):
-            saw = _changed(saw, chosen, is_self=place[0] != "cross")
+            saw = changed(saw, chosen, is_self=place[0] != "cross")
             z = DotProductAttention.forward(part.attention, saw.q, saw.k, saw.v, **saw.options)
         records = _records(saw, z)
         if any(chosen):
@@ -94,8 +96,8 @@ class ScratchCapture(Seat):
         return z
 
 
-def _changed(saw: Attended, chosen: list[tuple[Change, ...]], *, is_self: bool) -> Attended:
-    """What goes in once values are zeroed and keys hidden."""
+def changed(saw: Attended, chosen: list[tuple[Change, ...]], *, is_self: bool) -> Attended:
+    """What goes in once values are zeroed, keys hidden and links cut."""
     v, options = saw.v, saw.options
     if any(map(zeroed_positions, chosen)):
         v = v.clone()
@@ -103,13 +105,29 @@ def _changed(saw: Attended, chosen: list[tuple[Change, ...]], *, is_self: bool) 
             for position in zeroed_positions(changes):
                 v[item, :, position] = 0
     if any(isinstance(change, HideKey) for changes in chosen for change in changes):
-        shape = (1, 1, saw.q.shape[2], saw.k.shape[2])
-        mask = torch.ones(shape, dtype=torch.bool) if saw.mask is None else saw.mask
-        mask = mask.expand(-1, -1, saw.q.shape[2], -1)
-        mask = mask.tril() if saw.is_causal else mask
-        mask = with_hidden(mask, chosen, is_self=is_self)
+        mask = with_hidden(_whole_mask(saw), chosen, is_self=is_self)
+        options = options | {"mask": mask, "is_causal": False}
+        saw = Attended(saw.q, saw.k, v, options)
+    if sparse := sparse_of(chosen):
+        mask = _whole_mask(saw)
+        mask = with_links_cut(mask, lambda: _scores(saw, mask), sparse, is_self=is_self)
         options = options | {"mask": mask, "is_causal": False}
     return Attended(saw.q, saw.k, v, options)
+
+
+def _whole_mask(saw: Attended) -> Tensor:
+    """The mask, also where it is only implied."""
+    shape = (1, 1, saw.q.shape[2], saw.k.shape[2])
+    mask = torch.ones(shape, dtype=torch.bool) if saw.mask is None else saw.mask
+    mask = mask.expand(-1, -1, saw.q.shape[2], -1)
+    return mask.tril() if saw.is_causal else mask
+
+
+def _scores(saw: Attended, mask: Tensor) -> Tensor:
+    """Scaled and masked scores of all heads [batch head query_pos key_pos]."""
+    scores = saw.q @ saw.k.mT * float(saw.q.shape[-1] ** -0.5)
+    scores = scores if saw.bias is None else scores + saw.bias
+    return scores.masked_fill(~mask, -torch.inf)
 
 
 def _records(saw: Attended, z: Tensor | None = None) -> list[AttentionRecord]:
