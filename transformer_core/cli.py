@@ -78,11 +78,12 @@ def _add_attend(verbs: Any) -> None:
 
 
 def _first_paint(_: argparse.Namespace) -> int:
-    from transformer_core.figures import first_paint
+    from transformer_core.figures import first_paint, home
     from transformer_core.models.loading import load
 
     first_paint.save(load(first_paint.MODEL, progress=_report))
-    sys.stdout.write(f"{first_paint.FILE}\n")
+    paths = (first_paint.FILE, *home.save(load(home.MODEL, progress=_report)))
+    sys.stdout.writelines(f"{path}\n" for path in paths)
     return 0
 
 

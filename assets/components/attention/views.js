@@ -1,5 +1,7 @@
 // Every view by the name that a payload calls it.
 
+import { AlignmentView } from "./alignment.js";
+import { ArchitectureView } from "./architecture.js";
 import { CardsView } from "./cards.js";
 import { CausesView } from "./causes.js";
 import { DecoderView } from "./decoder.js";
@@ -14,6 +16,8 @@ import { StepsView } from "./steps.js";
 import { TranslationView } from "./translation.js";
 
 export const VIEWS = {
+  alignment: AlignmentView,
+  architecture: ArchitectureView,
   heatmap: HeatmapView,
   grid: GridView,
   links: LinksView,
