@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transformer_core.cli_digits import add_digits
 from transformer_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _SHAPE = ("d_model", "n_heads", "d_ff", "n_encoder_layers", "n_decoder_layers", 
 
 def add_training(verbs: Any) -> None:
     """Register the commands of this module."""
-    train = verbs.add_parser("train", help="train a translator on parallel text")
+    train = verbs.add_parser("train", help="train a translator, or the digits' vision model")
     actions = train.add_subparsers(dest="action", required=True)
     start = actions.add_parser("start", help="begin a run")
     _add_run_folder(start)
@@ -44,6 +45,7 @@ def add_training(verbs: Any) -> None:
     learning.add_argument("--name", default="training", help="what to call the run")
     learning.add_argument("--moments", type=int, default=16, help="steps to keep at most")
     learning.set_defaults(run=_learning)
+    add_digits(actions)
 
 
 def _add_run_folder(parser: argparse.ArgumentParser) -> None:
