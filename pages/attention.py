@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.components.attention_view import attention_view
 from pages.components.cache import is_loaded
+from pages.components.carry import carried_target
 from pages.components.export import files_of
 from pages.components.footer import footer
 from pages.components.head_controls import head_controls
@@ -40,7 +41,7 @@ own = own_matrix()
 
 
 @st.fragment
-def picture(trace: Trace) -> None:
+def picture(trace: Trace, target: str | None) -> None:
     """Controls, the picture, and what belongs to it."""
     name = str(
         st.segmented_control(
@@ -49,7 +50,7 @@ def picture(trace: Trace) -> None:
     )
     view = VIEWS[name]
     place, reading = head_controls(trace, view.controls)
-    now = Situation(trace.model_id, trace.text, trace, place, reading)
+    now = Situation(trace.model_id, trace.text, trace, place, reading, target)
     try:
         view.show(now)
         code = view.code(now)
@@ -70,7 +71,7 @@ def picture(trace: Trace) -> None:
     )
 
 
-trace = own
+trace, target = own, None
 if trace is None:
     if model_id is None:
         st.stop()
@@ -78,6 +79,7 @@ if trace is None:
         wait_for_model(model_id, "Until then: a picture made with the app.")
         attention_view(first_paint.load(), key="first-picture")
         st.stop()
-    trace = trace_text(model_id, text)
+    target = carried_target(model_id, text)
+    trace = trace_text(model_id, text, target)
 if trace is not None:
-    picture(trace)
+    picture(trace, target)

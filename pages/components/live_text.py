@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from pages.components.messages import plain
 from pages.components.watching import look
 
 if TYPE_CHECKING:
     from transformer_core.background import ShouldStop, Work
+    from transformer_core.tasks.streaming import StreamState
+    from transformer_core.tasks.summarization import SummaryState
 
 AT_ONCE_S = 0.2
 """Seconds that a page waits for a text before it shows what is there: short ones come whole."""
@@ -79,3 +82,14 @@ def watch(place: str, live: Work[Any], draw: Callable[[Any], None]) -> None:
             st.rerun()
 
     drawing()
+
+
+def show_growing(state: StreamState | SummaryState) -> None:
+    """A text of one or many parts while it is written."""
+    if state.n_parts > 1:
+        st.progress(
+            (len(state.parts) - 1) / state.n_parts,
+            text=f"Part {len(state.parts)} of {state.n_parts}",
+        )
+    with st.container(key="growing"):
+        st.markdown(plain(state.text) + " ▍")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,15 +10,21 @@ import streamlit as st
 
 from pages.components.attention_view import attention_view
 from pages.components.cache import model_of, writer_of
-from pages.components.live_text import live_text, watch
+from pages.components.carry import Result, open_elsewhere
+from pages.components.live_text import live_text, show_growing, watch
 from pages.components.messages import plain, show_error
 from transformer_core.decoding.strategies import Beam, Greedy, Strategy
+from transformer_core.tasks import documents
 
 if TYPE_CHECKING:
+    from pages.components.footer import Files
+    from transformer_core.background import ShouldStop
+    from transformer_core.figures.payload import Payload
     from transformer_core.tasks.streaming import PartState, StreamState
 
 PLACE = "translation"
 FORKS = "translation_forks"
+AT_ONCE_S = 0.1
 
 
 class Asked(NamedTuple):
@@ -32,25 +38,53 @@ class Asked(NamedTuple):
 
 def strategy_controls() -> Strategy:
     """Greedy or beam search, with its settings."""
-    with st.container(horizontal=True, vertical_alignment="center", key="strategy"):
-        how = st.segmented_control(
-            "Search",
-            ["Greedy", "Beam"],
-            key="translate_search",
-            default="Beam",
-            required=True,
-            label_visibility="collapsed",
-        )
-        if how != "Beam":
-            return Greedy()
-        beams = st.select_slider("Beams", range(2, 9), value=4, key="translate_beams", width=180)
-        penalty = st.slider(
-            "Length penalty", 0.0, 2.0, 1.0, 0.1, key="translate_penalty", width=180
-        )
+    how = st.segmented_control(
+        "Search",
+        ["Greedy", "Beam"],
+        key="translate_search",
+        default="Beam",
+        required=True,
+        persist_state="session",
+    )
+    if how != "Beam":
+        return Greedy()
+    beams = st.select_slider(
+        "Beams", range(2, 9), value=4, key="translate_beams", width=180, persist_state="session"
+    )
+    penalty = st.slider(
+        "Length penalty", 0.0, 2.0, 1.0, 0.1, key="translate_penalty", width=180,
+        persist_state="session",
+    )  # fmt: skip
     return Beam(int(beams), float(penalty))
 
 
-def translate(asked: Asked) -> StreamState | None:
+def translation(asked: Asked) -> Files:
+    """The translation, part by part, with its numbers; returns its files."""
+    state = _translate(asked)
+    if state is None or not state.parts:
+        return {}
+    is_short = len(state.text) <= 300
+    with st.container(key="written"):
+        st.markdown(("#### " if is_short else "") + plain(state.text).replace("\n", "  \n"))
+    st.caption(_numbers(asked.text, state))
+    for note in state.notes:
+        st.caption(note)
+    _undo_forks()
+    parts = [part for part in state.parts if part.tokens and part.text]
+    if not parts:
+        st.caption("The model wrote no word.")
+        return {}
+    index = 0
+    if len(parts) > 1:
+        index = st.selectbox(
+            "Part", range(len(parts)), format_func=lambda i: f"{i + 1}. {parts[i].source.text[:80]}"
+        )
+    payload = _show_part(asked, parts[index], state.parts.index(parts[index]))
+    _open(asked, parts[index])
+    return _files(asked, state, payload)
+
+
+def _translate(asked: Asked) -> StreamState | None:
     """Show a translation being written; return it when it is there.
 
     A word that somebody chose instead begins the part anew from there; the choice is forgotten with
@@ -58,36 +92,84 @@ def translate(asked: Asked) -> StreamState | None:
     """
     forks = _forks(asked)
     asked = asked._replace(prefixes=tuple(sorted(forks.items())))
-    live = live_text(PLACE, asked, partial(_work, asked))
+    live = live_text(
+        PLACE,
+        asked,
+        partial(_work, asked),
+        at_once=AT_ONCE_S,
+        until=lambda state: state.n_parts > 1,
+    )
     if not live.is_over:
-        watch(PLACE, live, _draw_running)
+        watch(PLACE, live, show_growing)
         return None
     if live.error:
         show_error(live.error)
     state: StreamState | None = live.last
     if live.is_stopped:
-        st.caption("Stopped. What was written until then:")
+        st.caption("Stopped. What was written until then:" if state else "Stopped.")
     return state
 
 
-def show_part(model_id: str, part: PartState, index: int) -> None:
+def _numbers(source: str, state: StreamState) -> str:
+    speed = state.n_tokens / max(state.seconds, 1e-9)
+    return (
+        f"{len(source.split()):,} words → {len(state.text.split()):,} words · "
+        f"{len(source):,} characters → {len(state.text):,} · "
+        f"{state.n_tokens:,} tokens in {state.seconds:.2f} s · {speed:.0f} tokens/s"
+    )
+
+
+def _show_part(asked: Asked, part: PartState, index: int) -> Payload:
     """Show one part with the sources of its words; a click on an alternative writes on from it."""
-    from transformer_core.figures.translation import WrittenToken, translation
+    from transformer_core.figures.translation import tokens_of, translation
+    from transformer_core.tasks.alignments import is_measured
 
-    tokens = [WrittenToken.of(step) for step in part.tokens]
-    trace = part.steps[-1].trace
-    payload = translation(trace, tokens, alignment_of(model_id))
+    model = model_of(asked.model_id)
+    payload = translation(
+        part.steps[-1].trace,
+        tokens_of(part),
+        _alignment_of(asked.model_id),
+        is_measured=is_measured(model),
+    )
     attention_view(payload, key=f"part-{index}", on_fork=partial(_fork, index, part))
+    return payload
 
 
-def alignment_of(model_id: str) -> Any:
-    """Where a model's alignments are read: the measured choice, or the last layer's mean."""
+def _alignment_of(model_id: str) -> Any:
+    """Where a model's alignments are read: the measured choice, or a mean over a layer's heads."""
     from transformer_core.tasks.alignments import measured_choice
 
     return measured_choice(model_of(model_id))
 
 
-def undo_forks() -> None:
+def _open(asked: Asked, part: PartState) -> None:
+    choice = _alignment_of(asked.model_id)
+    place = {"site": "cross", "layer": choice.layer, "head": choice.head or 0}
+    result = Result(asked.model_id, part.source.text, part.text, asked.strategy, place)
+    if part.source.text != asked.text.strip():
+        result = result._replace(typed=asked.text)
+    open_elsewhere(result, has_target=True)
+
+
+def _files(asked: Asked, state: StreamState, payload: Payload) -> Files:
+    from transformer_core.figures import translation_files as files
+    from transformer_core.figures.html import to_html
+
+    choice = _alignment_of(asked.model_id)
+    parts = files.written(state)
+    sources, results = [part.source.text for part in parts], [part.text for part in parts]
+    memory = partial(documents.to_tmx, sources, results, documents.languages_of(asked.model_id))
+    return {
+        "TXT": ("translation.txt", lambda: state.text + "\n"),
+        "TMX (translation memory)": ("translation.tmx", memory),
+        "CSV (alignment)": ("alignment.csv", lambda: files.to_csv(state, choice)),
+        "JSON (tokens and alignment)": ("translation.json", lambda: files.to_json(state, choice)),
+        "NPZ (all heads' alignments)": ("alignment.npz", lambda: files.to_npz(state, choice)),
+        "HTML (self-contained)": ("translation.html", lambda: to_html(payload)),
+    }
+
+
+def _undo_forks() -> None:
     """Offer to take back what was chosen by hand."""
     if st.session_state.get(FORKS, ("", {}))[1]:
         st.button(
@@ -117,7 +199,7 @@ def _fork(index: int, part: PartState) -> None:
     st.session_state[FORKS] = (name, {**forks, index: prefix})
 
 
-def _work(asked: Asked, should_stop: Callable[[], bool]) -> Iterator[StreamState]:
+def _work(asked: Asked, should_stop: ShouldStop) -> Iterator[StreamState]:
     from transformer_core.tasks.streaming import stream_translation
 
     return stream_translation(
@@ -127,12 +209,3 @@ def _work(asked: Asked, should_stop: Callable[[], bool]) -> Iterator[StreamState
         prefixes=dict(asked.prefixes),
         should_stop=should_stop,
     )
-
-
-def _draw_running(state: StreamState) -> None:
-    if state.n_parts > 1:
-        st.progress(
-            (len(state.parts) - 1) / state.n_parts,
-            text=f"Part {len(state.parts)} of {state.n_parts}",
-        )
-    st.markdown(plain(state.text) + " ▍")

@@ -44,6 +44,12 @@ def shares(steps: Sequence[DecodingStep], spans: Sequence[Span]) -> Float[Tensor
     return weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
 
 
+def n_tokens(step: DecodingStep, spans: Sequence[Span]) -> list[int]:
+    """How many tokens of the source stand in each part."""
+    site = "cross" if "cross" in step.sites else "decoder"
+    return [len(group) for group in _groups(step, site, spans)]
+
+
 def _groups(step: DecodingStep, site: str, spans: Sequence[Span]) -> list[list[int]]:
     """Positions of the source's tokens that begin in each part."""
     tokens = step.key_tokens(site)

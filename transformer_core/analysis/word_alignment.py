@@ -35,10 +35,14 @@ class AlignmentChoice:
     shift: int = 0
 
     @property
+    def place(self) -> str:
+        """Layer and head as people write them: ``L2 H5``."""
+        return f"L{self.layer} " + ("mean of its heads" if self.head is None else f"H{self.head}")
+
+    @property
     def name(self) -> str:
-        """As people write it: ``L2 H5``."""
-        head = "mean of its heads" if self.head is None else f"H{self.head}"
-        return f"L{self.layer} {head}, row {'after' if self.shift else 'before'} the word"
+        """The same with the row that is read."""
+        return f"{self.place}, row {'after' if self.shift else 'before'} the word"
 
 
 def content_words(words: Iterable[Word]) -> list[Word]:
@@ -63,21 +67,52 @@ def word_weights(trace: Trace, choice: AlignmentChoice) -> Float[Tensor, "tgt_wo
     pattern = trace.pattern("cross", layer=choice.layer, head=choice.head)
     if choice.head is None:
         pattern = pattern.mean(dim=0)
+    return _by_word(trace, pattern, choice.shift)
+
+
+def all_word_weights(trace: Trace, shift: int) -> Float[Tensor, "choice tgt_word src_word"]:
+    """:func:`word_weights` of every layer's mean and heads, in the order of :func:`choices`.
+
+    Args:
+        trace: Of an encoder–decoder; its target begins with the start token.
+        shift: Which row is read for a token, as in :class:`AlignmentChoice`.
+
+    Raises:
+        InputError: If source or target has no word.
+    """
+    layers = [trace.pattern("cross", layer=layer) for layer in range(trace.n_layers("cross"))]
+    with_means = [torch.cat([heads.mean(dim=0, keepdim=True), heads]) for heads in layers]
+    return _by_word(trace, torch.cat(with_means), shift)
+
+
+def choices(trace: Trace, shift: int) -> list[AlignmentChoice]:
+    """Every layer's mean, then its heads."""
+    return [
+        AlignmentChoice(layer, head, shift)
+        for layer in range(trace.n_layers("cross"))
+        for head in (None, *range(trace.n_heads("cross")))
+    ]
+
+
+def _by_word(
+    trace: Trace, pattern: Float[Tensor, "*any tgt_pos src_pos"], shift: int
+) -> Float[Tensor, "*any tgt_word src_word"]:
     target = trace.target
     sources = content_words(trace.source.words)
     targets = content_words(target.words) if target is not None else []
     if not sources or not targets:
         raise InputError("There is no word to align.")
     # The token at position p is predicted by the row of the position before it.
-    last = pattern.shape[0] - 1
-    rows = torch.stack(
-        [
-            pattern[[min(p - 1 + choice.shift, last) for p in word.positions]].mean(dim=0)
-            for word in targets
-        ]
-    )
-    weights = torch.stack([rows[:, list(word.positions)].sum(dim=1) for word in sources], dim=1)
-    total = weights.sum(dim=1, keepdim=True)
+    last = pattern.shape[-2] - 1
+    means = torch.zeros(len(targets), pattern.shape[-2])
+    for i, word in enumerate(targets):
+        for p in word.positions:
+            means[i, max(0, min(p - 1 + shift, last))] += 1 / len(word.positions)
+    sums = torch.zeros(pattern.shape[-1], len(sources))
+    for j, word in enumerate(sources):
+        sums[list(word.positions), j] = 1
+    weights = means.to(pattern) @ pattern @ sums.to(pattern)
+    total = weights.sum(dim=-1, keepdim=True)
     return weights / total.clamp_min(torch.finfo(weights.dtype).tiny)
 
 
@@ -127,14 +162,8 @@ def error_rates(traces: Sequence[Trace], gold: Sequence[Gold]) -> dict[Alignment
         traces: Of the gold pairs, source and target forced, in their order.
         gold: The pairs.
     """
-    first = traces[0]
-    choices = [
-        AlignmentChoice(layer, head, shift)
-        for layer in range(first.n_layers("cross"))
-        for head in (None, *range(first.n_heads("cross")))
-        for shift in (0, 1)
-    ]
-    rates = {choice: _rate(traces, gold, choice) for choice in choices}
+    every = [choice for shift in (0, 1) for choice in choices(traces[0], shift)]
+    rates = {choice: _rate(traces, gold, choice) for choice in every}
     return dict(sorted(rates.items(), key=lambda item: item[1]))
 
 

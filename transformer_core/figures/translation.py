@@ -15,6 +15,7 @@ from transformer_core.figures.wire import quantise
 if TYPE_CHECKING:
     from transformer_core.analysis.word_alignment import AlignmentChoice
     from transformer_core.decoding.steps import DecodingStep
+    from transformer_core.tasks.streaming import PartState
     from transformer_core.tracing.trace import Trace
 
 N_ALTERNATIVES = 8
@@ -50,23 +51,38 @@ class WrittenToken:
         return cls(step.token, step.token_id, step.index, own, alternatives)
 
 
-def translation(trace: Trace, tokens: Sequence[WrittenToken], choice: AlignmentChoice) -> Payload:
+def tokens_of(part: PartState) -> list[WrittenToken]:
+    """The tokens of one part, without the end token."""
+    return [WrittenToken.of(step) for step in part.tokens]
+
+
+def translation(
+    trace: Trace,
+    tokens: Sequence[WrittenToken],
+    choice: AlignmentChoice,
+    *,
+    is_measured: bool = False,
+) -> Payload:
     """Where does each word come from, and how sure was the model of it?
 
-    Options: ``words``, each with ``text`` and ``tokens``. The trigger ``fork`` brings the step and
-    the token that somebody chose instead.
+    Options: ``words``, each with ``text`` and ``tokens``; ``choices`` with ``layer head name``,
+    ``chosen``, which of them is shown first, and ``measured``, whether that was measured. The array
+    ``weights`` has a map for each choice. The trigger ``fork`` brings the step and the token that
+    somebody chose instead.
 
     Args:
         trace: Of the source and the whole translation.
         tokens: What was written, without the end token.
-        choice: Where alignments are read.
+        choice: Where alignments are read at first.
+        is_measured: Whether that was measured to be the best.
 
     Raises:
         InputError: If source or translation has no word.
     """
-    from transformer_core.analysis.word_alignment import content_words, word_weights
+    from transformer_core.analysis.word_alignment import all_word_weights, choices, content_words
 
-    weights = word_weights(trace, choice).numpy()
+    weights = all_word_weights(trace, choice.shift).numpy()
+    every = choices(trace, choice.shift)
     sources = content_words(trace.source.words)
     targets = content_words(trace.target.words) if trace.target is not None else []
     # The target begins with the start token, which no step wrote.
@@ -77,10 +93,11 @@ def translation(trace: Trace, tokens: Sequence[WrittenToken], choice: AlignmentC
         }
         for word in targets
     ]
-    off = float(np.abs(weights.sum(axis=1) - 1).max())
+    off = float(np.abs(weights.sum(axis=-1) - 1).max())
+    row = "that wrote it" if choice.shift == 0 else "after it was written"
     picture = Picture(
         title="Where does each word come from?",
-        subtitle=f"Cross-attention, {choice.name}, word by word.",
+        subtitle="Cross-attention, word by word.",
         queries=TokenStrip(tuple(word.text for word in targets)),
         keys=TokenStrip(tuple(word.text for word in sources)),
         model=trace.model_name,
@@ -91,9 +108,16 @@ def translation(trace: Trace, tokens: Sequence[WrittenToken], choice: AlignmentC
         head=choice.head,
         badge=Badge(f"rows sum to 1 · max |Δ| {off:.1e}", off < 1e-4),
         notes=(
-            "Sub-words merged: summed over the source word, averaged over the target word; special "
-            "tokens of the source left out and each row renormalised.",
+            f"A token's row is the one {row}. Sub-words merged: summed over the source word, "
+            "averaged over the target word; special tokens of the source left out and each row "
+            "renormalised.",
         ),
         caption=f"{len(targets)} words of a translation and what each reads.",
     )
-    return make_payload("translation", picture, {"words": words}, {"weights": quantise(weights)})
+    options = {
+        "words": words,
+        "choices": [{"layer": c.layer, "head": c.head, "name": c.place} for c in every],
+        "chosen": every.index(choice),
+        "measured": is_measured,
+    }
+    return make_payload("translation", picture, options, {"weights": quantise(weights)})

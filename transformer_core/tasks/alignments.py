@@ -12,6 +12,11 @@ from transformer_core.models.catalogue import SHIPPED
 FILE = "alignment.json"
 
 
+def is_measured(model: Any) -> bool:
+    """Whether a model's choice was measured on hand-aligned sentences."""
+    return (SHIPPED / str(model.card.id) / FILE).is_file()
+
+
 def measured_choice(model: Any) -> AlignmentChoice:
     """Return the layer, head and row that a model's alignments are read from.
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from transformer_core.errors import FileFormatError, InputError
-from transformer_core.tasks.summarization import Length, summarize
+from transformer_core.decoding.strategies import Strategy
+from transformer_core.errors import FileFormatError, InputError, StoppedError
+from transformer_core.tasks.sentences import sentences
+from transformer_core.tasks.summarization import Length, SummaryState, stream_summary
 from transformer_core.tasks.translation import translate
 
 MAX_TEXTS = 20_000
@@ -51,15 +55,36 @@ class Progress:
     Attributes:
         results: What is done, in order.
         n_texts: How many there are.
+        n_tokens: Tokens written.
+        seconds: How long that took.
+        n_cut: Results that the limit of tokens ended before the model did.
     """
 
     results: tuple[str, ...]
     n_texts: int
+    n_tokens: int = 0
+    seconds: float = 0.0
+    n_cut: int = 0
 
     @property
     def share(self) -> float:
         """Which share is done."""
         return len(self.results) / max(self.n_texts, 1)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every text is done."""
+        return len(self.results) == self.n_texts
+
+    def _and(self, results: Sequence[str], *, tokens: int, cut: int, since: float) -> Progress:
+        """The same with more done, in the time since a moment."""
+        return Progress(
+            (*self.results, *results),
+            self.n_texts,
+            self.n_tokens + tokens,
+            self.seconds + time.perf_counter() - since,
+            self.n_cut + cut,
+        )
 
 
 def read(name: str, content: bytes) -> Table:
@@ -71,7 +96,10 @@ def read(name: str, content: bytes) -> Table:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FileFormatError(f"{name} is no UTF-8 text (byte {error.start}).") from error
+        raise FileFormatError(
+            f"{name} is no UTF-8 text: byte {error.start + 1:,} begins no character. Save it as "
+            "UTF-8 (a spreadsheet: “CSV UTF-8”)."
+        ) from error
     if "\x00" in text:
         raise FileFormatError(f"{name} is no text: it holds NUL characters.")
     if not text.strip():
@@ -98,18 +126,44 @@ def _read_csv(text: str) -> Table:
     return Table(tuple(row for row in body if any(row)), header)
 
 
+def of_text(text: str) -> Table:
+    """A long text as a document, a sentence a text."""
+    return Table(tuple((sentence.text,) for sentence in sentences(text)))
+
+
 def translated(
-    model: Any, texts: Sequence[str], should_stop: Callable[[], bool]
+    model: Any,
+    texts: Sequence[str],
+    should_stop: Callable[[], bool],
+    strategy: Strategy | None = None,
+    begun: Progress | None = None,
 ) -> Iterator[Progress]:
-    """Translate texts in order, batch by batch; a stop is heeded between batches."""
-    results: tuple[str, ...] = ()
-    yield Progress(results, len(texts))
-    for start in range(0, len(texts), CHUNK):
-        if should_stop():
+    """Translate texts in order, batch by batch; a stop is heeded between batches.
+
+    Args:
+        model: What translates.
+        texts: A text a result.
+        should_stop: Asked between batches.
+        strategy: How tokens are chosen; None: by a beam of 4.
+        begun: What was done before; the rest is gone on with.
+    """
+    state = begun or Progress((), len(texts))
+    yield state
+    while not state.is_complete and not should_stop():
+        since, start = time.perf_counter(), len(state.results)
+        chunk = texts[start : start + CHUNK]
+        try:
+            done = translate(model, chunk, strategy, on_progress=lambda *_: not should_stop())
+        except StoppedError:
             return
-        chunk = translate(model, texts[start : start + CHUNK])
-        results = (*results, *(one.text for one in chunk))
-        yield Progress(results, len(texts))
+        parts = [part.written for one in done for part in one.parts]
+        state = state._and(
+            [one.text for one in done],
+            tokens=sum(len(part.ids) for part in parts),
+            cut=sum(any(part.written.is_cut for part in one.parts) for one in done),
+            since=since,
+        )
+        yield state
 
 
 def summarized(
@@ -117,15 +171,33 @@ def summarized(
     texts: Sequence[str],
     should_stop: Callable[[], bool],
     length: Length = Length(),
+    begun: Progress | None = None,
 ) -> Iterator[Progress]:
-    """Summarise texts in order, one by one."""
-    results: tuple[str, ...] = ()
-    yield Progress(results, len(texts))
-    for text in texts:
-        if should_stop():
-            return
-        results = (*results, summarize(model, text, length).text)
-        yield Progress(results, len(texts))
+    """Summarise texts in order, one by one; a stop is heeded between tokens.
+
+    Args:
+        model: What summarises.
+        texts: A text a result.
+        should_stop: Asked before each token.
+        length: Tokens that each summary has.
+        begun: What was done before; the rest is gone on with.
+    """
+    state = begun or Progress((), len(texts))
+    yield state
+    while not state.is_complete and not should_stop():
+        since, text = time.perf_counter(), texts[len(state.results)]
+        done = SummaryState((), 0)
+        if text.strip():
+            growing = stream_summary(
+                model, text, length, should_stop=should_stop, is_recording=False
+            )
+            for done in growing:  # noqa: B007
+                pass
+            if should_stop():
+                return
+        is_cut = any(part.is_cut for part in done.parts)
+        state = state._and([done.text], tokens=done.n_tokens, cut=int(is_cut), since=since)
+        yield state
 
 
 def to_txt(_: Sequence[str], results: Sequence[str]) -> str:
@@ -138,33 +210,44 @@ def to_csv(texts: Sequence[str], results: Sequence[str]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["source", "result"])
-    writer.writerows(zip(map(_cell, texts), map(_cell, results), strict=True))
+    writer.writerows(zip(map(spreadsheet_cell, texts), map(spreadsheet_cell, results), strict=True))
     return out.getvalue()
 
 
-def to_tmx(texts: Sequence[str], results: Sequence[str]) -> str:
-    """A translation memory (TMX 1.4b), English to French."""
+def to_tmx(
+    texts: Sequence[str], results: Sequence[str], languages: tuple[str, str] = ("en", "fr")
+) -> str:
+    """A translation memory (TMX 1.4b).
+
+    Args:
+        texts: Sources.
+        results: Translations.
+        languages: Tags of both languages (BCP 47).
+    """
+    source, target = languages
     units = "".join(
-        f'<tu><tuv xml:lang="en"><seg>{_xml(text)}</seg></tuv>'
-        f'<tuv xml:lang="fr"><seg>{_xml(result)}</seg></tuv></tu>\n'
+        f'<tu><tuv xml:lang="{source}"><seg>{_xml(text)}</seg></tuv>'
+        f'<tuv xml:lang="{target}"><seg>{_xml(result)}</seg></tuv></tu>\n'
         for text, result in zip(texts, results, strict=True)
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<tmx version="1.4">\n'
         '<header creationtool="Transformer Workbench" creationtoolversion="1" segtype="sentence" '
-        'o-tmf="none" adminlang="en" srclang="en" datatype="plaintext"/>\n'
+        f'o-tmf="none" adminlang="en" srclang="{source}" datatype="plaintext"/>\n'
         f"<body>\n{units}</body>\n</tmx>\n"
     )
 
 
-WRITERS: dict[str, tuple[str, Callable[[Sequence[str], Sequence[str]], str]]] = {
-    "TXT": (".txt", to_txt),
-    "CSV": (".csv", to_csv),
-    "TMX": (".tmx", to_tmx),
-}
+def languages_of(model_id: str) -> tuple[str, str]:
+    """The languages that a model's name tells of; ``und`` where it tells of none."""
+    found = re.search(r"opus-mt-([a-z]{2,3})-([a-z]{2,3})$|^([a-z]{2})-([a-z]{2})-", model_id)
+    if found is None:
+        return "und", "und"
+    source, target = [tag for tag in found.groups() if tag]
+    return source, target
 
 
-def _cell(text: str) -> str:
+def spreadsheet_cell(text: str) -> str:
     """A text that a spreadsheet will not take for a formula."""
     return "'" + text if text[:1] in ("=", "+", "-", "@") else text
 

@@ -7,12 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from transformer_core.decoding.beam_search import BeamDecoding
+from transformer_core.errors import InputError
 from transformer_core.tasks.sentences import Piece, fitting
 from transformer_core.tasks.translation import COMFORTABLE, HasTokenizer, token_count
 
 if TYPE_CHECKING:
     from transformer_core.decoding.steps import DecodingStep
     from transformer_core.decoding.strategies import Strategy
+
+MAX_TOKENS = 1024
+"""Tokens of a source that is translated with every step kept: about two pages. A step holds the
+scores of the whole vocabulary, so a book would fill the memory."""
 
 Prefixes = Mapping[int, Sequence[int]]
 """Token ids that the translation of a part begins with, by part."""
@@ -37,16 +43,18 @@ class PartState:
         source: The part.
         steps: What was written; without the step of the end token in :attr:`tokens`.
         seconds: How long it took.
+        draft: The best text of a beam search that is still going on, which may yet change.
     """
 
     source: Piece
     steps: tuple[DecodingStep, ...]
     seconds: float
+    draft: str = ""
 
     @property
     def text(self) -> str:
         """The translation until now."""
-        return self.steps[-1].text.strip() if self.steps else ""
+        return self.steps[-1].text.strip() if self.steps else self.draft.strip()
 
     @property
     def tokens(self) -> tuple[DecodingStep, ...]:
@@ -111,26 +119,46 @@ def stream_translation(
     Args:
         model: What translates.
         text: A sentence or document.
-        strategy: How tokens are chosen; with beams a part appears when its search is over.
+        strategy: How tokens are chosen; while beams are searched the best text is a draft.
         prefixes: What parts begin with, to write on from a token that somebody chose.
         language: The source's, for cutting it at sentences.
         should_stop: Asked before every token.
 
     Raises:
-        InputError: If the text cannot be encoded.
+        InputError: If the text cannot be encoded, or has more tokens than :data:`MAX_TOKENS`.
     """
+    n_tokens = token_count(model, text)
+    if n_tokens > MAX_TOKENS:
+        raise InputError(
+            f"The text has {n_tokens:,} tokens; up to {MAX_TOKENS:,} are translated with every "
+            "step kept to be looked at. Translate it as a document: there only the words are kept."
+        )
     limit = COMFORTABLE if model.n_ctx is None else min(COMFORTABLE, model.n_ctx)
     pieces = fitting(text, lambda part: token_count(model, part), limit, language=language)
     done: tuple[PartState, ...] = ()
     for index, piece in enumerate(pieces):
         state = PartState(piece, (), 0.0)
         forced = tuple((prefixes or {}).get(index, ()))
-        started = time.perf_counter()
-        steps = model.decode(piece.text, strategy, target_prefix=forced, should_stop=should_stop)
-        for step in steps:
-            seconds = time.perf_counter() - started
-            state = replace(state, steps=(*state.steps, step), seconds=seconds)
+        decoding = model.decode(piece.text, strategy, target_prefix=forced, should_stop=should_stop)
+        for grown in _growing(state, decoding):
+            state = grown
             yield StreamState((*done, state), len(pieces))
         done = (*done, state)
         if should_stop is not None and should_stop():
             return
+
+
+def _growing(state: PartState, decoding: Any) -> Iterator[PartState]:
+    """A part after every token; of a beam search drafts, then the best text with its steps."""
+    started = time.perf_counter()
+    if isinstance(decoding, BeamDecoding):
+        while decoding.expand():
+            yield replace(state, draft=decoding.text, seconds=time.perf_counter() - started)
+        steps = decoding.steps
+        if steps:
+            yield replace(state, steps=steps, seconds=time.perf_counter() - started)
+        return
+    for step in decoding:
+        seconds = time.perf_counter() - started
+        state = replace(state, steps=(*state.steps, step), seconds=seconds)
+        yield state

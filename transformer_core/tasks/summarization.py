@@ -25,6 +25,12 @@ MIN_LENGTH = 30
 """Tokens of a summary, unless told otherwise."""
 
 LEAST_ROOM = 16
+COMFORTABLE = 1024
+"""Tokens up to which a text is summarised as one; longer ones are cut at their sentences."""
+
+MAX_TOKENS = 4096
+"""Tokens of a text that is summarised with every step kept; see :func:`check_kept`."""
+
 LANGUAGE = "en"
 
 
@@ -112,6 +118,7 @@ def begin_summary(
     *,
     strategy: Strategy | None = None,
     should_stop: Callable[[], bool] | None = None,
+    is_recording: bool = True,
 ) -> Iterator[DecodingStep]:
     """Summarise one text that fits the model, a token at a time.
 
@@ -121,6 +128,7 @@ def begin_summary(
         length: Tokens that the summary has.
         strategy: How tokens are chosen; None: greedily.
         should_stop: Asked before every token.
+        is_recording: Whether steps keep what they saw.
 
     Raises:
         InputError: If the model cannot summarise or the text cannot be used.
@@ -131,7 +139,13 @@ def begin_summary(
     stepper = model.stepper(prompt_for(model, text).text)
     constraints = replace(stepper.constraints, min_new_tokens=length.at_least)
     wanted = replace(strategy or Greedy(), max_new_tokens=length.at_most)
-    return begin(stepper, wanted, constraints=constraints, should_stop=should_stop)
+    return begin(
+        stepper,
+        wanted,
+        constraints=constraints,
+        should_stop=should_stop,
+        is_recording=is_recording,
+    )
 
 
 @dataclass(frozen=True)
@@ -194,7 +208,8 @@ class SummaryState:
         notes = []
         if self.n_parts > 1:
             notes.append(
-                f"The text is longer than the model reads: summarised in {self.n_parts} parts."
+                f"Summarised in {self.n_parts} parts, cut at sentences: one text is up to "
+                f"{COMFORTABLE:,} tokens."
             )
         if any(part.is_cut for part in self.parts):
             notes.append("The limit of tokens ended the summary before the model did.")
@@ -208,8 +223,9 @@ def stream_summary(
     *,
     strategy: Strategy | None = None,
     should_stop: Callable[[], bool] | None = None,
+    is_recording: bool = True,
 ) -> Iterator[SummaryState]:
-    """Summarise a text, one that is longer than the model reads part by part, and tell each token.
+    """Summarise a text, a long one part by part, and tell of each token.
 
     Args:
         model: What summarises.
@@ -217,6 +233,7 @@ def stream_summary(
         length: Tokens that the summary of each part has.
         strategy: How tokens are chosen; None: greedily.
         should_stop: Asked before every token; True ends the summary there.
+        is_recording: Whether steps keep what they saw.
 
     Raises:
         InputError: If the model cannot summarise, or the length leaves it no room to read.
@@ -226,7 +243,14 @@ def stream_summary(
     for piece in pieces:
         part = SummaryPart(piece, prompt_for(model, piece.text))
         started = time.perf_counter()
-        steps = begin_summary(model, piece.text, length, strategy=strategy, should_stop=should_stop)
+        steps = begin_summary(
+            model,
+            piece.text,
+            length,
+            strategy=strategy,
+            should_stop=should_stop,
+            is_recording=is_recording,
+        )
         for step in steps:
             seconds = time.perf_counter() - started
             part = replace(part, steps=(*part.steps, step), seconds=seconds)
@@ -251,14 +275,28 @@ def summarize(
     return state
 
 
+def check_kept(model: Summarizer, text: str) -> None:
+    """Check that a text is short enough to be summarised with every step kept.
+
+    Raises:
+        InputError: If it is not: steps hold scores of the whole vocabulary, and what was read.
+    """
+    n_tokens = token_count(model, text)
+    if n_tokens > MAX_TOKENS:
+        raise InputError(
+            f"The text has {n_tokens:,} tokens; up to {MAX_TOKENS:,} are summarised with every "
+            "step kept to be looked at. Summarise it as a document: there only the words are kept."
+        )
+
+
 def pieces_of(model: Summarizer, text: str, length: Length) -> list[Piece]:
-    """Cut a text at sentences into as few pieces as fit the model; usually into one.
+    """Cut a text at sentences into as few pieces as the model reads well; usually into one.
 
     Raises:
         InputError: If the length leaves the model no room to read.
     """
     room = _room(model, length)
-    if room is None or token_count(model, text) <= room:
+    if token_count(model, text) <= room:
         return [Piece(len(text) - len(text.lstrip()), text.strip(), "")]
     packed: list[Piece] = []
     for piece in fitting(text, lambda part: token_count(model, part), room, language=LANGUAGE):
@@ -272,10 +310,10 @@ def pieces_of(model: Summarizer, text: str, length: Length) -> list[Piece]:
     return packed
 
 
-def _room(model: Summarizer, length: Length) -> int | None:
-    """Tokens of a text that a model can read at once, its prompt and the summary beside it."""
+def _room(model: Summarizer, length: Length) -> int:
+    """Tokens of a text that a model reads at once, its prompt and the summary beside it."""
     if model.n_ctx is None:
-        return None
+        return COMFORTABLE
     around = token_count(model, prompt_for(model, "x").text)
     room = model.n_ctx - around - (0 if model.is_encoder_decoder else length.at_most)
     if room < LEAST_ROOM:
@@ -283,7 +321,7 @@ def _room(model: Summarizer, length: Length) -> int | None:
             f"A summary of {length.at_most} tokens leaves {max(room, 0)} for the text: the model "
             f"reads {model.n_ctx}. Ask for a shorter summary."
         )
-    return room
+    return min(room, COMFORTABLE)
 
 
 def _without_marks(text: str, tokenizer: Any) -> str:

@@ -1,9 +1,12 @@
 // A translation: hover a word to see where it comes from, its confidence, and what else it might be.
 
+import { AlignmentMap } from "./alignment_map.js";
 import { button, choice, element } from "./dom.js";
+import { readableOn } from "./ink.js";
 import { Matrix } from "./matrix.js";
 import { format } from "./numbers.js";
-import { css, isDark, mix } from "./palette.js";
+import { css, mix } from "./palette.js";
+import { translationPicture } from "./translation_picture.js";
 import { View } from "./view.js";
 
 const FAINT = 0.04;
@@ -11,33 +14,89 @@ const FAINT = 0.04;
 export class TranslationView extends View {
   constructor(node, host, state) {
     super(node, host, state);
-    this.source = element("div", { class: "sentence-line", lang: "en" });
-    this.target = element("div", { class: "sentence-line target", "aria-label": "Translation" });
-    this.frame.body.append(
+    this.source = element("div", { class: "sentence-line", dir: "auto" });
+    this.target = element("div", { class: "sentence-line target", dir: "auto", role: "group", "aria-label": "Translation" });
+    this.lines = element(
+      "div",
+      {},
       element("h4", { class: "line-name" }, "Source"),
       this.source,
       element("h4", { class: "line-name" }, "Translation"),
       this.target,
     );
+    this.frame.body.append(this.lines);
+    this.map = new AlignmentMap(this);
     this.card = this.frame.sideCard("alternatives");
+    this.picture = translationPicture(() => this.scene());
   }
 
   show() {
     const { payload, state } = this;
-    this.weights = new Matrix(payload.arrays.weights);
-    this.words = payload.options.words;
+    const { words, choices, chosen } = payload.options;
+    this.words = words;
     if (state.identity !== payload.identity) Object.assign(state, { identity: payload.identity, token: null });
-    this.frame.tools.replaceChildren(
-      choice("Colour", { sources: "Sources", confidence: "Confidence" }, state.colour || "confidence", (colour) => {
-        state.colour = colour;
-        this.paint(null);
-      }),
-    );
+    if (!(state.choice < choices.length)) state.choice = null;
+    this.weights = Matrix.slice(payload.arrays.weights, state.choice ?? chosen);
+    this.fillTools();
     this.fillSource();
     this.fillTarget();
     this.fillTable();
-    this.paint(null);
+    this.map.show();
+    this.restyle({});
     this.showToken(state.token ?? this.leastSure());
+  }
+
+  /** Which layer and head is read; the one that was measured best is the first. */
+  get place() {
+    const { choices, chosen } = this.payload.options;
+    return choices[this.state.choice ?? chosen];
+  }
+
+  fillTools() {
+    const { state } = this;
+    const tools = [
+      choice("View", { lines: "Words", map: "Matrix" }, state.view || "lines", (view) => {
+        this.restyle({ view });
+        this.fillTools();
+      }),
+    ];
+    if (state.view !== "map") {
+      const colours = { confidence: "Confidence", sources: "Sources" };
+      tools.push(choice("Colour", colours, state.colour || "confidence", (colour) => this.restyle({ colour })));
+    }
+    const stage = state.view === "map" ? this.map.stage : this.picture;
+    this.frame.tools.replaceChildren(...tools, this.placePicker(), this.frame.exportButtons(stage));
+  }
+
+  placePicker() {
+    const { choices, chosen, measured } = this.payload.options;
+    const at = this.state.choice ?? chosen;
+    const select = element("select", { class: "place", "aria-label": "Layer and head that are read" });
+    choices.forEach(({ name }, i) => {
+      const mark = i === chosen ? ` · ${measured ? "measured best" : "default"}` : "";
+      select.append(element("option", { value: i, selected: i === at }, `${name}${mark}`));
+    });
+    select.addEventListener("change", () => this.read(Number(select.value)));
+    return element("label", { class: "picker" }, element("span", {}, "Read at"), select);
+  }
+
+  /** Read the alignment in another layer and head. */
+  read(index) {
+    this.state.choice = index === this.payload.options.chosen ? null : index;
+    this.weights = Matrix.slice(this.payload.arrays.weights, index);
+    this.fillTable();
+    this.map.show();
+    this.restyle({});
+  }
+
+  restyle(change) {
+    Object.assign(this.state, change);
+    const isMap = this.state.view === "map";
+    this.lines.hidden = isMap;
+    this.map.stage.node.hidden = !isMap;
+    this.frame.subtitle.textContent = `Cross-attention of ${this.place.name}, word by word.`;
+    if (isMap) this.map.stage.refresh();
+    this.paint(null);
   }
 
   fillSource() {
@@ -45,7 +104,7 @@ export class TranslationView extends View {
       ...this.payload.keys.display.map((word, i) =>
         element(
           "span",
-          { class: "tok word", on: { pointerenter: () => this.paintSource(i), pointerleave: () => this.paint(null) } },
+          { class: "tok word", on: { pointerenter: () => this.paintSource(i), pointerleave: () => this.paint(null), click: () => this.paintSource(i) } },
           word,
         ),
       ),
@@ -83,7 +142,7 @@ export class TranslationView extends View {
 
   /** Colour the source by the weights of one target word; without one show confidence. */
   paint(word) {
-    const isConfidence = (this.state.colour || "confidence") === "confidence";
+    const isConfidence = this.isConfidence;
     [...this.source.children].forEach((node, i) => {
       this.fill(node, word === null ? 0 : this.weights.value(word, i));
     });
@@ -94,7 +153,8 @@ export class TranslationView extends View {
       }
       node.classList.toggle("picked", i === word);
     }
-    this.frame.setReadout(word === null ? this.legend(isConfidence) : this.sentence(word));
+    if (this.state.view === "map") this.map.readout();
+    else this.frame.setReadout(word === null ? this.legend(isConfidence) : this.sentence(word));
   }
 
   /** Colour the target words by how much each reads from one source word. */
@@ -112,9 +172,13 @@ export class TranslationView extends View {
       node.style.color = "";
       return;
     }
-    const colour = css(mix(this.theme.sequential, share));
-    node.style.background = colour;
-    node.style.color = isDark(colour) ? "#ffffff" : "#1b1d1f";
+    const colour = mix(this.theme.sequential, share);
+    node.style.background = css(colour);
+    node.style.color = readableOn(colour);
+  }
+
+  get isConfidence() {
+    return (this.state.colour || "confidence") === "confidence";
   }
 
   legend(isConfidence) {
@@ -124,12 +188,17 @@ export class TranslationView extends View {
   }
 
   sentence(word) {
-    const ranked = this.payload.keys.display
-      .map((name, i) => [name, this.weights.value(word, i)])
-      .sort((a, b) => b[1] - a[1])
+    const named = this.ranked(word)
       .slice(0, 3)
-      .map(([name, weight]) => `${name} ${format(weight, 2)}`);
-    return `${this.words[word].text} reads ${ranked.join(", ")}`;
+      .map(([i, weight]) => `${this.payload.keys.display[i]} ${format(weight, 2)}`);
+    return `${this.words[word].text} reads ${named.join(", ")}`;
+  }
+
+  /** Source words with their weights, the most read first. */
+  ranked(word) {
+    return this.payload.keys.display
+      .map((_, i) => [i, this.weights.value(word, i)])
+      .sort((a, b) => b[1] - a[1]);
   }
 
   /** What else a token might have been. */
@@ -147,7 +216,7 @@ export class TranslationView extends View {
     const rows = token.alternatives.map(([text, p, id]) => this.alternative(token, text, p, id));
     this.card.replaceChildren(
       element("h3", { class: "title" }, "What else could stand here?"),
-      element("p", { class: "subtitle" }, "Probabilities of the model. A click writes on from there."),
+      element("p", { class: "subtitle" }, this.host.isStatic ? "Probabilities of the model." : "Probabilities of the model. A click writes on from there."),
       element("div", { class: "options" }, ...rows),
     );
   }
@@ -155,12 +224,13 @@ export class TranslationView extends View {
   alternative(token, text, p, id) {
     const bar = element("span", { class: "fill key" });
     bar.style.width = `${100 * p}%`;
+    const { isStatic } = this.host;
     const node = button("", {
       name: `${text}, probability ${format(p)}`,
       onClick: () => this.host.trigger("fork", [token.step, id]),
     });
     node.classList.toggle("own", id === token.id);
-    node.disabled = id === token.id;
+    node.disabled = isStatic || id === token.id;
     node.append(
       element("span", { class: "tok" }, text),
       element("span", { class: "track" }, bar),
@@ -178,7 +248,19 @@ export class TranslationView extends View {
     this.frame.table.replaceChildren(element("table", {}, caption, body));
   }
 
+  /** What a file of the picture shows. */
+  scene() {
+    return {
+      theme: this.theme,
+      source: this.payload.keys.display,
+      words: this.words,
+      links: this.words.map((_, i) => this.ranked(i)[0]),
+      place: this.place.name,
+    };
+  }
+
   repaint() {
+    super.repaint();
     this.paint(null);
   }
 }

@@ -11,6 +11,7 @@ import { GridView } from "./grid.js";
 import { HeatmapView } from "./heatmap.js";
 import { LinksView } from "./links.js";
 import { PairView } from "./pair.js";
+import { SourcesView } from "./sources.js";
 import { SwitchboardView } from "./switchboard.js";
 import { StepsView } from "./steps.js";
 import { TranslationView } from "./translation.js";
@@ -29,5 +30,6 @@ export const VIEWS = {
   pair: PairView,
   steps: StepsView,
   translation: TranslationView,
+  sources: SourcesView,
   decoder: DecoderView,
 };

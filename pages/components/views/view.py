@@ -27,6 +27,7 @@ class Situation:
         trace: The trace of it.
         place: Site, layer and head.
         reading: Words or tokens; what is hidden.
+        target: What an encoder–decoder's target was given to be; None: the model wrote it.
     """
 
     model_id: str
@@ -34,6 +35,7 @@ class Situation:
     trace: Trace
     place: Place
     reading: Reading
+    target: str | None = None
 
     @property
     def opening(self) -> str:
@@ -49,7 +51,7 @@ class Situation:
         return (
             "import transformer_core as tc\n\n"
             f"model = tc.load({self.model_id!r})\n"
-            f"trace = model.trace({self.text!r})\n"
+            f"trace = model.trace({', '.join(map(repr, filter(None, (self.text, self.target))))})\n"
         )
 
     @property

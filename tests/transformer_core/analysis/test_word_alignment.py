@@ -7,6 +7,8 @@ from transformer_core.analysis.word_alignment import (
     AlignmentChoice,
     Gold,
     alignment_error_rate,
+    all_word_weights,
+    choices,
     error_rates,
     hard_links,
     word_weights,
@@ -53,6 +55,18 @@ def test_shifted_weights_are_those_of_the_row_that_has_read_it() -> None:
 def test_the_mean_over_one_head_is_that_head() -> None:
     one, mean = (word_weights(trace(), AlignmentChoice(0, head)) for head in (0, None))
     torch.testing.assert_close(one, mean)
+
+
+def test_every_layer_and_head_at_once_is_each_of_them_alone() -> None:
+    patterns = torch.rand(2, 3, 3, 4, generator=torch.Generator().manual_seed(0))
+    several = Trace.from_patterns(
+        {"cross": patterns / patterns.sum(-1, keepdim=True)}, source=SOURCE, target=TARGET
+    )
+    for shift in (0, 1):
+        together = all_word_weights(several, shift)
+        assert together.shape == (8, 2, 2)
+        for found, choice in zip(together, choices(several, shift), strict=True):
+            torch.testing.assert_close(found, word_weights(several, choice))
 
 
 def test_the_error_rate_is_that_of_the_paper() -> None:

@@ -10,6 +10,7 @@ from tests.support.tiny_translator import make_translator
 from transformer_core.decoding.strategies import Beam, Greedy
 from transformer_core.errors import InputError
 from transformer_core.models.loading import load
+from transformer_core.tasks import streaming
 from transformer_core.tasks.streaming import StreamState, stream_translation
 
 TEXT = "The cat sat. The dog ran."
@@ -59,6 +60,40 @@ def test_a_stop_ends_it_between_tokens(model: Any) -> None:
 
     states = [*stream_translation(model, TEXT + "\n" + TEXT, LIMITED, should_stop=should_stop)]
     assert states[-1].n_tokens == 2
+
+
+def test_a_beam_search_shows_drafts_and_ends_as_the_batch_does(model: Any) -> None:
+    beam = Beam(n_beams=3, max_new_tokens=6)
+    states = [*stream_translation(model, TEXT, beam)]
+    assert all(state.parts[0].draft and not state.parts[0].steps for state in states[:-1])
+    assert len(states) > 3
+    assert states[0].text
+    assert states[-1].text == model.translate(TEXT, beam)
+    assert states[-1].parts[0].steps[-1].trace.target is not None
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_beam_search_that_was_stopped_shows_what_it_had(model: Any, after: int) -> None:
+    asked: list[bool] = []
+
+    def should_stop() -> bool:
+        asked.append(True)
+        return len(asked) > after
+
+    beam = Beam(n_beams=3, max_new_tokens=6)
+    states = [*stream_translation(model, TEXT, beam, should_stop=should_stop)]
+    assert bool(states) == bool(after)
+    if states:
+        assert states[-1].n_tokens == after
+        assert states[-1].parts[0].is_cut
+
+
+def test_a_text_too_long_to_keep_its_steps_says_what_to_do(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "MAX_TOKENS", 5)
+    with pytest.raises(InputError, match=r"tokens; up to 5 .* as a document"):
+        next(stream_translation(model, TEXT, LIMITED))
 
 
 def test_several_texts_keep_their_order_and_beams_are_searched(model: Any) -> None:

@@ -1,22 +1,34 @@
 """Summaries: the prompt, the length, long texts, and which sentences they drew on."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.tiny_models import make_tiny
 from transformer_core.analysis.drawn_on import shares
 from transformer_core.cli import main
 from transformer_core.errors import InputError
-from transformer_core.figures.drawn_on import drawn_on
+from transformer_core.figures.drawn_on import (
+    DrawnOn,
+    drawn_on,
+    readable,
+    to_csv,
+    to_json,
+    to_npz,
+)
 from transformer_core.models.loading import load
-from transformer_core.tasks import documents
+from transformer_core.tasks import documents, summarization
 from transformer_core.tasks.summarization import (
     INSTRUCTION,
     Length,
+    SummaryPart,
     SummaryState,
+    check_kept,
     pieces_of,
     prompt_for,
     stream_summary,
@@ -104,20 +116,63 @@ def test_shares_of_source_sentences_sum_to_one(chat: Any) -> None:
         shares(part.steps, [(10_000, 10_001)])
 
 
-def test_the_picture_shows_each_sentence_of_the_source(chat: Any) -> None:
-    part = summarize(chat, TEXT, Length(6, 8)).parts[0]
-    if part.text:
-        header = drawn_on(part).header
-        assert header["keys"]["display"] == ["The cat sat on the mat.", "The dog ran away."]
-        assert header["badge"]["ok"]
+def test_a_text_too_long_to_keep_its_steps_says_what_to_do(
+    chat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_kept(chat, TEXT)
+    monkeypatch.setattr(summarization, "MAX_TOKENS", 5)
+    with pytest.raises(InputError, match=r"tokens; up to 5 .* as a document"):
+        check_kept(chat, TEXT)
+
+
+def test_a_long_text_is_summarised_in_parts_also_where_the_model_could_read_more(
+    chat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summarization, "COMFORTABLE", 30)
+    pieces = pieces_of(chat, " ".join([TEXT] * 4), SHORT)
+    assert len(pieces) > 1
+    assert all(len(chat.tokenizer.encode(piece.text)) <= 30 for piece in pieces)
+
+
+def test_the_picture_and_its_files_show_each_sentence_of_the_source(chat: Any) -> None:
+    state = summarize(chat, TEXT, Length(6, 8))
+    (part,) = readable(state)
+    header = drawn_on(part).header
+    assert header["keys"]["display"] == ["The cat sat on the mat.", "The dog ran away."]
+    assert header["badge"]["ok"]
+    lengths = header["options"]["lengths"]
+    assert sum(lengths) == len(chat.tokenizer.encode(TEXT)) - sum(
+        chat.tokenizer.encode(TEXT).is_special
+    )
+    found = DrawnOn.of(part)
+    by_hand = shares(part.steps, spans_of(part))
+    n_first = found.n_tokens[0]
+    assert found.weights[0] == pytest.approx(by_hand[:n_first].mean(dim=0).numpy(), abs=1e-5)
+    content = json.loads(to_json(state))
+    assert np.array(content["parts"][0]["weights"]) == pytest.approx(found.weights)
+    rows = [*csv.reader(io.StringIO(to_csv(state)))]
+    assert len(rows) == 2 + found.weights.size
+    assert rows[2][5] == "The cat sat on the mat."
+    with np.load(io.BytesIO(to_npz(state))) as arrays:
+        assert np.array_equal(arrays["weights_1"], found.weights)
+
+
+def spans_of(part: SummaryPart) -> list[tuple[int, int]]:
+    cut = part.prompt.start + TEXT.index("The dog")
+    return [(part.prompt.start, cut), (cut, part.prompt.end)]
 
 
 def test_documents_are_summarised_one_by_one_and_stop_in_between(chat: Any) -> None:
-    states = [*documents.summarized(chat, [TEXT, "", TEXT], lambda: False, SHORT)]
+    texts = [TEXT, "", TEXT]
+    states = [*documents.summarized(chat, texts, lambda: False, SHORT)]
     assert [len(state.results) for state in states] == [0, 1, 2, 3]
     assert states[-1].results[0] == states[-1].results[2]
     assert states[-1].results[1] == ""
+    assert states[-1].n_tokens >= 2 * SHORT.at_least
+    assert states[-1].seconds > 0
     assert len([*documents.summarized(chat, [TEXT], lambda: True)]) == 1
+    (rest, last) = documents.summarized(chat, texts, lambda: False, SHORT, states[2])
+    assert (rest.results, last.results) == (states[2].results, states[3].results)
 
 
 def test_a_stop_ends_a_summary_between_tokens(chat: Any) -> None:

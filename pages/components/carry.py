@@ -1,0 +1,118 @@
+"""Taking a result to another page: its model, its text, and what was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import streamlit as st
+
+from transformer_core.decoding.strategies import Beam, Greedy, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TARGET = "carried_target"
+_BEFORE = "text_before_prompt"
+MAX_DECODED = 200
+
+
+class Result(NamedTuple):
+    """What another page opens.
+
+    Attributes:
+        model_id: The model that wrote it.
+        text: What it read.
+        written: What it wrote.
+        strategy: How its tokens were chosen.
+        place: Site, layer and head that Attention shows first.
+        typed: What a person had typed, where the model read something else.
+        message: What a chat model was asked, where the text is its prompt.
+    """
+
+    model_id: str
+    text: str
+    written: str
+    strategy: Strategy
+    place: Mapping[str, object]
+    typed: str | None = None
+    message: str | None = None
+
+
+def open_elsewhere(result: Result, *, has_target: bool) -> None:
+    """Offer to open a result on the pages that look closer.
+
+    Args:
+        result: What to open.
+        has_target: Whether the model reads its source apart from what it writes.
+    """
+    with st.container(horizontal=True, key="open-elsewhere"):
+        if st.button(
+            "Open in Decoding",
+            icon=":material/account_tree:",
+            type="tertiary",
+            help="How each of these tokens was chosen, step by step",
+            on_click=_to_decoding,
+            args=(result,),
+        ):
+            st.switch_page("pages/decoding.py")
+        if st.button(
+            "Open in Attention",
+            icon=":material/grid_on:",
+            type="tertiary",
+            help="Every layer and head over this text and what was written",
+            on_click=_to_attention,
+            args=(result, has_target),
+        ):
+            st.switch_page("pages/attention.py")
+
+
+def restore_text() -> None:
+    """Where a prompt was carried to another page, what was typed is the text again."""
+    prompt, typed = st.session_state.pop(_BEFORE, (None, None))
+    if prompt is not None and st.session_state.get("text") == prompt:
+        st.session_state["text"] = typed
+
+
+def carried_target(model_id: str, text: str) -> str | None:
+    """What was written elsewhere for this model and text; said, with a way back."""
+    carried = st.session_state.get(_TARGET)
+    if carried is None or carried[:2] != (model_id, text):
+        return None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("The target is the translation that was opened from *Translate & summarise*.")
+        st.button(
+            "Let the model write one greedily",
+            icon=":material/undo:",
+            type="tertiary",
+            on_click=st.session_state.pop,
+            args=(_TARGET, None),
+        )
+    target: str = carried[2]
+    return target
+
+
+def _to_decoding(result: Result) -> None:
+    _take_text(result, result.message or result.text)
+    state, strategy = st.session_state, result.strategy
+    state.update(decoding_model=result.model_id, model=result.model_id)
+    state["prompt"] = "Plain text" if result.message is None else "Message"
+    state["strategy"] = "Beam" if isinstance(strategy, Beam) else "Greedy"
+    if isinstance(strategy, Beam):
+        state.update(beams=strategy.n_beams, length_penalty=strategy.length_penalty)
+    limit = strategy.max_new_tokens if isinstance(strategy, Beam | Greedy) else None
+    state["tokens"] = min(limit or MAX_DECODED, MAX_DECODED)
+
+
+def _to_attention(result: Result, has_target: bool) -> None:
+    st.session_state.update(model=result.model_id, view="Heat map", **result.place)
+    if has_target:
+        _take_text(result, result.text)
+        st.session_state[_TARGET] = (result.model_id, result.text, result.written)
+    else:
+        _take_text(result, result.text + result.written)
+
+
+def _take_text(result: Result, text: str) -> None:
+    st.session_state["text"] = text
+    if result.typed is not None:
+        st.session_state[_BEFORE] = (text, result.typed)
