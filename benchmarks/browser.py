@@ -56,7 +56,7 @@ def main() -> int:
             page = browser.new_page(viewport={"width": 1440, "height": 1000})
             page.add_init_script(CLOCK)
             traffic = watch(page)
-            page.goto(app.url)
+            page.goto(app.attention)
             page.wait_for_selector(TRACED, timeout=120_000)
             settle(page)
             figures += in_use(page, traffic, args.runs)

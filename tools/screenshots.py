@@ -39,7 +39,7 @@ def main() -> int:
         browsing() as browser,
     ):
         if args.readme:
-            picture_for_readme(browser, app.url)
+            picture_for_readme(browser, app.attention)
             return 0
         for look in itertools.product(SCHEMES, SIZES):
             every_page(browser, app.url, look, only=args.page)

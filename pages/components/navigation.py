@@ -26,12 +26,19 @@ class PageEntry:
 
 
 PAGES = {
-    "Look inside": [PageEntry("pages/attention.py", "Attention", is_default=True)],
+    "Start": [PageEntry("pages/home.py", "Home", is_default=True)],
+    "Look inside": [PageEntry("pages/attention.py", "Attention")],
     "Generate": [
         PageEntry("pages/decoding.py", "Decoding"),
         PageEntry("pages/translate.py", "Translate & summarise"),
     ],
 }
+
+
+def find_page(name: str) -> PageEntry | None:
+    """The page whose file has this name; None if there is none (yet)."""
+    entries = (entry for group in PAGES.values() for entry in group)
+    return next((entry for entry in entries if Path(entry.path).stem == name), None)
 
 
 def set_up(title: str) -> None:

@@ -52,7 +52,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def traced(app: LiveApp, page: Page) -> Page:
     """The Attention page with the first sentence traced by the loaded model."""
-    return open_traced(page, app.url)
+    return open_traced(page, app.attention)
 
 
 def open_traced(page: Page, url: str) -> Page:

@@ -6,13 +6,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from pages.components.navigation import PAGES
+from pages.components.navigation import PAGES, PageEntry
 from pages.components.views import VIEWS
 from tests.browser.conftest import NARROW, TRACED, WIDE, open_traced
 from tests.support.live_app import LiveApp, settle
 
 GRAVE = {"serious", "critical"}
-PATHS = [entry.path for group in PAGES.values() for entry in group]
+ENTRIES = [entry for group in PAGES.values() for entry in group]
 
 
 def findings(page: Page) -> list[str]:
@@ -36,7 +36,7 @@ def test_the_attention_page_is_accessible_in_every_view(
     app: LiveApp, browser: Browser, scheme: Any, viewport: Any
 ) -> None:
     context = browser.new_context(viewport=viewport, color_scheme=scheme)
-    page = open_traced(context.new_page(), app.url)
+    page = open_traced(context.new_page(), app.attention)
     found = {}
     for view in VIEWS:
         page.get_by_role("radio", name=view, exact=True).click()
@@ -48,8 +48,8 @@ def test_the_attention_page_is_accessible_in_every_view(
     assert found == {}
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_every_page_is_accessible(app: LiveApp, page: Page, path: str) -> None:
-    page.goto(f"{app.url}/{path.removeprefix('pages/').removesuffix('.py')}")
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.title)
+def test_every_page_is_accessible(app: LiveApp, page: Page, entry: PageEntry) -> None:
+    page.goto(app.at(entry))
     page.wait_for_timeout(500)
     assert findings(page) == []

@@ -19,7 +19,7 @@ def message_of(page: Page) -> str:
 
 
 def test_the_first_picture_is_painted(app: LiveApp, page: Page) -> None:
-    page.goto(app.url)
+    page.goto(app.attention)
     page.wait_for_selector(FIRST_PICTURE, timeout=30_000)
     assert message_of(page) == ""
 
@@ -44,7 +44,7 @@ def test_the_numbers_are_a_table_for_a_screen_reader(traced: Page) -> None:
 
 def test_hovering_sends_nothing_to_the_server(app: LiveApp, page: Page) -> None:
     traffic = watch(page)
-    open_traced(page, app.url)
+    open_traced(page, app.attention)
     box = page.locator(STAGE).bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 150, box["y"] + 150)
@@ -64,7 +64,7 @@ def test_hovering_sends_nothing_to_the_server(app: LiveApp, page: Page) -> None:
 
 def test_arrow_keys_move_the_cell_without_the_server(app: LiveApp, page: Page) -> None:
     traffic = watch(page)
-    open_traced(page, app.url)
+    open_traced(page, app.attention)
     stage = page.locator(STAGE)
     readout = page.locator(".st-key-picture .readout")
     expect(readout).to_contain_text("positions 10, 2")
@@ -80,7 +80,7 @@ def test_arrow_keys_move_the_cell_without_the_server(app: LiveApp, page: Page) -
 
 def test_one_head_over_512_tokens_is_small_on_the_wire(app: LiveApp, page: Page) -> None:
     traffic = watch(page)
-    open_traced(page, app.url)
+    open_traced(page, app.attention)
     words = (
         "cat dog bird river stone old red small went saw found over under because and but she it"
     )
@@ -102,7 +102,7 @@ def test_one_head_over_512_tokens_is_small_on_the_wire(app: LiveApp, page: Page)
 
 def test_markup_in_a_text_stays_text(app: LiveApp, page: Page) -> None:
     traffic = watch(page)
-    open_traced(page, app.url)
+    open_traced(page, app.attention)
     payload = "<img src=x onerror=window.hacked=1> <script>window.hacked=1</script> <b>bold</b>"
     for view in ("Heat map", "All heads", "Links"):
         page.get_by_role("radio", name=view).click()
@@ -129,7 +129,7 @@ def test_markup_in_a_text_stays_text(app: LiveApp, page: Page) -> None:
 def test_a_wrong_address_is_explained(
     app: LiveApp, page: Page, query: str, said: list[str]
 ) -> None:
-    open_traced(page, f"{app.url}/?{query}")
+    open_traced(page, f"{app.attention}?{query}")
     message = message_of(page)
     for words in said:
         assert words in message

@@ -31,7 +31,7 @@ def test_page_and_server_speak_to_no_other_machine(app: LiveApp, page: Page) -> 
 
     page.context.route("**/*", guard)
     traffic = watch(page)
-    open_traced(page, app.url)
+    open_traced(page, app.attention)
     trace_text(page, "Nobody else hears this sentence")
     for view in page.get_by_role("radiogroup").first.get_by_role("radio").all():
         view.click()

@@ -10,7 +10,7 @@ FRESH = ".st-key-picture .effect[aria-busy=false]"
 
 
 def open_view(page: Page, app: LiveApp, view: str, wanted: str) -> None:
-    page.goto(f"{app.url}/?view={view}")
+    page.goto(f"{app.attention}?view={view}")
     page.locator(wanted).first.wait_for(timeout=90_000)
     settle(page)
 

@@ -15,6 +15,8 @@ from typing import IO, Any
 
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from pages.components.navigation import PageEntry
+
 ROOT = Path(__file__).resolve().parents[2]
 GUARD = ROOT / "tests" / "support" / "guard"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -47,6 +49,15 @@ class LiveApp:
     strangers_file: Path
     log: Path
     process: subprocess.Popen[bytes]
+
+    @property
+    def attention(self) -> str:
+        """The address of the Attention page."""
+        return f"{self.url}/attention"
+
+    def at(self, entry: PageEntry) -> str:
+        """The address of a page."""
+        return self.url if entry.is_default else f"{self.url}/{Path(entry.path).stem}"
 
     def strangers(self) -> list[str]:
         """Other machines that the server has spoken to, or asked the address of."""
