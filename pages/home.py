@@ -11,6 +11,7 @@ from pages.components.messages import show_error
 from pages.components.navigation import set_up
 from pages.components.text import read_text
 from pages.components.top_row import wait_for_model
+from pages.components.tour import highlight, start_tour, tour_at
 from transformer_core.errors import TransformerCoreError
 from transformer_core.figures import home
 
@@ -51,7 +52,7 @@ def show_all(pictures: home.Pictures, text: str) -> None:
     """Pictures, and what belongs to them."""
     from transformer_core.figures import html
 
-    parts.show(pictures, None)
+    parts.show(pictures, highlight())
     footer(
         key="home",
         explanation=EXPLANATION,
@@ -74,7 +75,10 @@ def show_all(pictures: home.Pictures, text: str) -> None:
 
 
 set_up("Home")
-st.markdown(WELCOME)
+if tour_at() is None:
+    with st.container(horizontal=True, vertical_alignment="center", key="welcome"):
+        st.markdown(WELCOME, width="stretch")
+        st.button("Guided tour", icon=":material/signpost:", on_click=start_tour, key="start-tour")
 text = read_text(home.TEXT, placeholder="Type an English sentence; Enter translates it")
 if not parts.has_model():
     show_all(home.load(), home.TEXT)

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
+from pages.components.tour import show_tour
 from pages.components.watching import turn_to
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -55,6 +56,7 @@ def set_up(title: str) -> None:
     st.html(f"<style>{_styles()}</style>")
     with st.sidebar:
         _links()
+    show_tour(title, find_page)
 
 
 def _links() -> None:

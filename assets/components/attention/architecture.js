@@ -1,7 +1,7 @@
 // The map of the Transformer: point at a block to read what it does, click to open its page.
 
 import { ArchitecturePicture, lengthText, meanOf, shapeText } from "./architecture_picture.js";
-import { button, choice, element } from "./dom.js";
+import { button, choice, element, prefersReducedMotion } from "./dom.js";
 import { format } from "./numbers.js";
 import { SvgStage } from "./svg_stage.js";
 import { View } from "./view.js";
@@ -26,7 +26,8 @@ export class ArchitectureView extends View {
     const { layers, highlight, shape } = payload.options;
     const isNew = state.identity !== payload.identity;
     if (!state.layers || this.isBeyond(state.layers, shape)) state.layers = { ...layers };
-    if (highlight && state.highlight !== highlight) state.block = highlight;
+    const isElsewhere = state.highlight !== highlight;
+    if (highlight && isElsewhere) state.block = highlight;
     state.highlight = highlight;
     if (!payload.options.blocks[state.block]) state.block = FIRST;
     state.identity = payload.identity;
@@ -38,7 +39,14 @@ export class ArchitectureView extends View {
     this.fillTable();
     this.stage.refresh();
     this.fillCard();
-    if (isNew && highlight) this.frame.say(this.sentence(highlight));
+    if (highlight && (isNew || isElsewhere)) this.bringUp(highlight);
+  }
+
+  /** The block that the guided tour is at comes into sight and is said. */
+  bringUp(id) {
+    this.frame.say(this.sentence(id));
+    const behavior = prefersReducedMotion() ? "auto" : "smooth";
+    setTimeout(() => this.stage.buttons.get(id)?.scrollIntoView({ block: "nearest", behavior }), 200);
   }
 
   isBeyond(layers, shape) {
