@@ -5,8 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components.cache import is_loaded
-from pages.components.decoder import Asked, Text, decoded, picture_of, show
-from pages.components.decoding_controls import choose_writer, say_who_writes, strategy_controls
+from pages.components.decoder import decoded, step_of
+from pages.components.decoding_controls import (
+    choose_writer,
+    link_of,
+    say_who_writes,
+    strategy_controls,
+)
+from pages.components.decoding_texts import Asked, Text, picture_of
 from pages.components.footer import Files, footer
 from pages.components.messages import show_error
 from pages.components.navigation import set_up
@@ -35,20 +41,34 @@ was written. *Write this* goes on from another token: a branch that shares the c
 (a beam search begins anew with the prefix). The logit lens
 ([nostalgebraist 2020](https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru/interpreting-gpt-the-logit-lens))
 unembeds the residual stream after each layer as if it were the last.
+
+The cache keeps the keys and values of positions that were read. Without one, step $t$ projects all
+of them again: counted are only those projections, $2\, n_{layers}\, d_{model}\, d_{kv}$
+multiplications a position, so up to step $t$ at least
+$\left(\sum_{i \le t} n_i - n_t\right) \cdot 2\, n_{layers}\, d_{model}\, d_{kv}$ are saved, where
+$n_i$ are the positions held at step $i$, those of the source included. That keys and values need
+computing once only follows from the causal mask
+([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762), section 3.2.3;
+[Pope et al. 2022](https://arxiv.org/abs/2211.05102), section 2.1).
+
+The tree holds every text from this source, whatever strategy wrote it; what they share stands once.
+Attention on words sums the weights of a word's tokens, so a row still sums to 1.
 """
 
 
-def code_of(asked: Asked) -> str:
-    """The lines of Python that write this text and look at its steps."""
-    return (
-        "import transformer_core as tc\n\n"
-        f"model = tc.load({asked.model_id!r})\n"
-        f"decoding = model.decode({asked.text!r}, tc.{asked.strategy!r})\n"
-        "for step in decoding:\n"
-        "    best = [(c.token, round(c.chosen_probability, 3)) for c in step.candidates[:3]]\n"
-        "    print(step.index, repr(step.token), best)\n"
-        "print(decoding.text)\n"
-    )
+def code_for(asked: Asked, text: Text | None) -> str:
+    """The lines of Python that write this text and draw its picture."""
+    from transformer_core.figures.decoder_code import code_before, code_of
+
+    if text is None:
+        return code_before(asked.model_id, asked.text, asked.strategy, is_chat=asked.is_chat)
+    return code_of(asked.model_id, asked.text, text.branches, text.shown, is_chat=asked.is_chat)
+
+
+def asked_step() -> int:
+    """The step that the address asks for."""
+    step = st.query_params.get("step", "0")
+    return min(int(step), 10_000) if step.isdecimal() else 0
 
 
 def files_of(text: Text | None) -> Files:
@@ -71,27 +91,30 @@ with st.container(horizontal=True, vertical_alignment="center", key="top-row"):
         model_id = choose_writer()
     with st.container(width="stretch", key="top-text"):
         source = read_text(EXAMPLE, placeholder="Type a text; Enter starts")
-say_who_writes()
-strategy = strategy_controls()
+is_ready = model_id is not None and is_loaded(model_id)
+strategy, is_chat = strategy_controls(model_id if is_ready else None)
 if model_id is None or not source.strip():
     st.info("Type a text above: what is translated, or what the model writes on from.")
     st.stop()
-if not is_loaded(model_id):
+say_who_writes(model_id)
+if not is_ready:
     wait_for_model(model_id)
     st.stop()
-asked = Asked(model_id, source, strategy)
+asked = Asked(model_id, source, strategy, is_chat)
 written: Text | None = None
 try:
-    written = decoded(asked)
-    if written is not None:
-        show(written)
+    written = decoded(asked, asked_step())
 except TransformerCoreError as error:
     show_error(error)
 footer(
     key="decoding",
     explanation=EXPLANATION,
-    code=code_of(asked),
+    code=code_for(asked, written),
     files=files_of(written),
-    link={"model": model_id, "strategy": type(strategy).__name__},
+    link={
+        "model": model_id,
+        **link_of(strategy, is_chat=is_chat),
+        **({} if written is None else {"step": str(step_of(written))}),
+    },
     text=source,
 )

@@ -12,7 +12,7 @@ from transformer_core.figures import bundle
 from transformer_core.figures.payload import Payload
 
 Callback = Callable[[], None]
-STATES = ("head", "fork", "cell", "window", "switches", "open")
+STATES = ("head", "fork", "cell", "window", "switches", "step", "open")
 
 
 def attention_view(payload: Payload, *, key: str, **on: Callback) -> Any:
@@ -22,8 +22,8 @@ def attention_view(payload: Payload, *, key: str, **on: Callback) -> Any:
     (a trigger: ``[layer, head]`` that was opened), ``fork`` (a trigger: ``[step, token id]`` that
     was chosen instead), ``cell`` (``[query, key]`` committed with Enter or a double click),
     ``window`` (``[first row, end row, first column, end column]`` of which exact cells are wanted)
-    ``switches`` (``[[layer, head, mode], …]``) and ``open`` (a trigger: ``[block, layer]`` of the map
-    that was clicked); None until set.
+    ``switches`` (``[[layer, head, mode], …]``), ``step`` (of decoding, where somebody has come to
+    rest) and ``open`` (a trigger: ``[block, layer]`` of the map that was clicked); None until set.
 
     Args:
         payload: What to draw.

@@ -1,163 +1,137 @@
-"""Decoding on the page: a text as it is written, then its steps, its branches and its beam."""
+"""Decoding on the page: texts as they are written, their steps, and the tree that holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.components.attention_view import attention_view
-from pages.components.cache import writer_of
-from pages.components.live_text import live_text, watch
+from pages.components.decoding_controls import take_strategy, write_also
+from pages.components.decoding_texts import (
+    PLACE,
+    Asked,
+    Growing,
+    Shown,
+    Text,
+    drawing_of,
+    picture_of,
+    read_layers,
+    text_for,
+    write,
+)
+from pages.components.live_text import live_text, stop
 from pages.components.messages import plain, show_error
-from transformer_core.decoding.strategies import Strategy
+from pages.components.watching import look
 from transformer_core.errors import InputError
 
 if TYPE_CHECKING:
-    from transformer_core.decoding.steps import DecodingStep
-    from transformer_core.figures.payload import Payload
-    from transformer_core.tasks.branching import Branches, Progress
+    from transformer_core.background import Work
 
-PLACE = "decoding"
 LAYERS = "decoding-layers"
 PICTURE = "decoder"
-AT_ONCE = 2e9
-"""Multiplications of the logit lens that the first picture waits for; the rest comes later."""
+AT_ONCE_S = 0.12
+"""Seconds that the page waits for a whole text before it shows the one that grows."""
 
+POLL_S = 0.15
 _ERROR = "decoding_error"
 _GO_ON = "decoding_go_on"
-Shown = tuple[int, int | None]
-"""A branch, and which hypothesis of its beam search; None for the best."""
 
 
-class Asked(NamedTuple):
-    """What is written, and how."""
+def decoded(asked: Asked, start: int = 0) -> Text | None:
+    """The text that answers what is asked, drawn as it grows; None while it does.
 
-    model_id: str
-    text: str
-    strategy: Strategy
-
-
-@dataclass(eq=False)
-class Text:
-    """One text of this session with its branches.
-
-    Attributes:
-        asked: What it answers.
-        branches: Everything written.
-        shown: What the picture shows.
-        pictures: What was drawn, by what is shown and how many steps it had.
-    """
-
-    asked: Asked
-    branches: Branches
-    shown: Shown = (0, None)
-    pictures: dict[tuple[Shown, int], Payload] = field(default_factory=dict)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether what is shown has ended by itself."""
-        return self.branches[self.shown[0]].decoding.ended is not None
-
-    @property
-    def steps(self) -> tuple[DecodingStep, ...]:
-        """The steps of what is shown."""
-        return self.branches.steps(*self.shown)
-
-
-@st.cache_resource(scope="session", show_spinner=False)
-def _texts() -> dict[str, Text]:
-    """The text of this session: only the last is kept, with all its branches."""
-    return {}
-
-
-def decoded(asked: Asked) -> Text | None:
-    """The text that answers what is asked, once it is written; until then it is shown growing.
+    Args:
+        asked: What is written, and how.
+        start: The step to look at, where the text is new.
 
     Raises:
         InputError: If the model cannot write, or the text leaves it no room to.
         TextTooLongError: If the text has more tokens than the model reads.
     """
-    text = _text(asked)
+    text = text_for(asked, start)
     error = st.session_state.pop(_ERROR, None)
     if error:
         show_error(error)
-    go_on = st.session_state.setdefault(_GO_ON, 0)
-    what = (asked, text.shown, go_on)
-    live = live_text(PLACE, what, partial(_work, text, text.shown))
-    if not live.is_over:
-        watch(PLACE, live, _draw_running)
-        return None
+    what = (asked[:2], asked.is_chat, id(text), text.shown, st.session_state.get(_GO_ON, 0))
+    work = partial(write, text, text.shown, text.start)
+    live = live_text(PLACE, what, work, at_once=AT_ONCE_S, until=lambda _: True)
+    with st.container(horizontal=True, vertical_alignment="center", key="decoding-status"):
+        _status(text, live)
     if live.error:
         show_error(live.error)
         return None
-    if live.is_stopped and not text.is_over:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("Stopped. What was written until then:")
-            st.button("Go on", icon=":material/play_arrow:", on_click=_go_on)
-    return text if text.steps else None
+    with st.container(key="decoding-picture"):
+        if live.is_over:
+            _show(text)
+        else:
+            st.fragment(_grow, run_every=POLL_S)(text, text.shown, live)
+    return text if live.is_over and text.steps else None
 
 
-def show(text: Text) -> Payload:
-    """Show the steps; a click on a candidate forks, one on a branch or a hypothesis goes there."""
-    payload = picture_of(text)
-    attention_view(payload, key=PICTURE, on_fork=partial(_forked, text))
-    _read_layers(text)
-    return payload
+def step_of(text: Text) -> int:
+    """The step of this text that somebody looks at, for the link."""
+    state = st.session_state.get(PICTURE)
+    told = None if state is None else state.get("step")
+    here = [picture_of(text).header["identity"], *text.shown]
+    return int(told[-1]) if told and told[:-1] == here else text.start
 
 
-def picture_of(text: Text) -> Payload:
-    """The picture of what is shown, with the branches as they are now."""
-    from transformer_core.figures.decoder import BranchNote, with_branches
-
-    notes = [
-        BranchNote(one.id, one.parent, one.step, one.token, one.decoding.text)
-        for one in text.branches
-    ]
-    return with_branches(_picture(text, text.shown), notes, text.shown[0])
+# -- on the page ----------------------------------------------------------------------------
 
 
-def _text(asked: Asked) -> Text:
-    from transformer_core.tasks.branching import Branches
+def _status(text: Text, live: Work[Growing]) -> None:
+    """Stop, or go on; and how far it is. Always of one height, so that nothing jumps."""
+    if live.is_over and live.is_stopped and not text.is_over:
+        st.button("Go on", icon=":material/play_arrow:", key="decoding-go-on", on_click=_go_on)
+        st.caption("Stopped. What was written until then:")
+        return
+    st.button(
+        "Stop", icon=":material/stop:", key="decoding-stop", on_click=stop, args=(PLACE,),
+        disabled=live.is_over,
+    )  # fmt: skip
+    if not live.is_over:
+        st.caption("Writing; the numbers of all steps come with the end.")
+    elif text.steps:
+        _say_speed(text)
+        _read_layers(text)
 
-    found = _texts().get(PLACE)
-    if found is None or found.asked != asked:
-        branches = Branches(writer_of(asked.model_id), asked.text, asked.strategy)
-        found = _texts()[PLACE] = Text(asked, branches)
-    return found
+
+def _say_speed(text: Text) -> None:
+    steps = text.steps
+    seconds = sum(step.seconds for step in steps)
+    count = f"{len(steps)} token{'' if len(steps) == 1 else 's'}"
+    st.caption(
+        plain(f"{text.branch.name}: {count} in {seconds:.2f} s, every step recorded."),
+        width="content",
+    )
 
 
-def _work(text: Text, shown: Shown, should_stop: Callable[[], bool]) -> Iterator[Progress]:
-    yield from text.branches.write(shown[0], should_stop)
-    if text.branches.steps(*shown):
-        _picture(text, shown)
+def _grow(text: Text, shown: Shown, live: Work[Growing]) -> None:
+    """Draw the text that grows, in the frame that it will have."""
+    state = look(live)
+    if live.is_over or text.shown != shown:
+        st.rerun()
+    if state is None:
+        st.caption("Reading the text.")
+    else:
+        attention_view(state.payload, key=PICTURE, on_fork=partial(_forked, text))
 
 
-def _picture(text: Text, shown: Shown) -> Payload:
-    """Draw what is shown once; made where it was written, so that the page need not wait for it."""
-    from transformer_core.decoding.beam_search import BeamDecoding
-    from transformer_core.figures.decoder import Extras, decoder
-
-    steps = text.branches.steps(*shown)
-    key = (shown, len(steps))
-    if key not in text.pictures:
-        decoding = text.branches[shown[0]].decoding
-        tree = decoding.tree if isinstance(decoding, BeamDecoding) else None
-        text.pictures[key] = decoder(steps, Extras(tree=tree, max_products=AT_ONCE))
-    return text.pictures[key]
+def _show(text: Text) -> None:
+    if text.steps:
+        attention_view(picture_of(text), key=PICTURE, on_fork=partial(_forked, text))
 
 
 def _read_layers(text: Text) -> None:
     """Read the logit lens of the steps that still lack it, behind the picture that is there."""
-    payload = _picture(text, text.shown)
+    payload = drawing_of(text, text.shown)
     rows = payload.header["options"]["lens"]
     if rows is None or len(rows) == len(text.steps):
         return
     what = (text.asked, text.shown, len(text.steps))
-    live = live_text(LAYERS, what, partial(_layers, text, text.shown))
+    live = live_text(LAYERS, what, partial(read_layers, text, text.shown))
     if live.is_over:
         if not live.error and not live.is_stopped:
             st.rerun()
@@ -165,7 +139,7 @@ def _read_layers(text: Text) -> None:
 
     @st.fragment(run_every=0.5)
     def reading() -> None:
-        done = live.look() or 0
+        done = look(live) or 0
         st.caption(f"Reading the layers for the logit lens: {done} of {len(text.steps)} steps.")
         if live.is_over:
             st.rerun()
@@ -173,42 +147,30 @@ def _read_layers(text: Text) -> None:
     reading()
 
 
-def _layers(text: Text, shown: Shown, should_stop: Callable[[], bool]) -> Iterator[int]:
-    from transformer_core.figures.decoder import lens_rows, with_lens
-
-    steps = text.branches.steps(*shown)
-    rows: list[list[list[object]]] = []
-    for row in lens_rows(steps):
-        rows.append(row)
-        if should_stop():
-            return
-        yield len(rows)
-    key = (shown, len(steps))
-    text.pictures[key] = with_lens(text.pictures[key], rows)
-
-
 def _forked(text: Text) -> None:
-    chosen = st.session_state[PICTURE]["fork"]
-    if chosen is None:
+    """A click in the picture: another token, another text, or a text by another strategy."""
+    wish = st.session_state[PICTURE].get("fork")
+    if wish is None:
         return
-    what, number = chosen
-    if what == "branch":
-        text.shown = (int(number), None)
-    elif what == "hypothesis":
-        text.shown = (text.shown[0], int(number))
-    else:
-        branch, hypothesis = text.shown
-        try:
-            fork = text.branches.fork(branch, int(what), int(number), hypothesis=hypothesis)
-        except InputError as error:
-            st.session_state[_ERROR] = str(error)
+    what, *rest = wish
+    try:
+        if what == "open":
+            branch, hypothesis, start = rest
+            if int(branch) in text.branches:
+                text.open((int(branch), hypothesis), int(start))
+        elif what == "only":
+            text.branches.keep_only(text.shown[0])
+        elif what == "write":
+            write_also(str(rest[0]), (branch.strategy for branch in text.branches))
+            return
         else:
-            text.shown = (fork.id, None)
+            branch, hypothesis = text.shown
+            fork = text.branches.fork(branch, int(what), int(rest[0]), hypothesis=hypothesis)
+            text.open((fork.id, None), int(what))
+    except InputError as error:
+        st.session_state[_ERROR] = str(error)
+    take_strategy(text.branch.strategy)
 
 
 def _go_on() -> None:
-    st.session_state[_GO_ON] += 1
-
-
-def _draw_running(state: Progress) -> None:
-    st.markdown(plain(state.text) + " ▍")
+    st.session_state[_GO_ON] = st.session_state.get(_GO_ON, 0) + 1

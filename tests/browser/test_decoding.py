@@ -11,6 +11,7 @@ import transformer_core as tc
 from tests.support.tiny_translator import make_translator
 from transformer_core.decoding.filters import Cut
 from transformer_core.decoding.strategies import Beam, Greedy, Sample, Strategy
+from transformer_core.decoding.text_tree import text_tree
 from transformer_core.figures import decoder_numbers
 from transformer_core.figures.decoder import Extras, decoder
 from transformer_core.figures.html import to_html
@@ -144,18 +145,107 @@ def test_keys_go_from_step_to_step_and_a_click_asks_for_a_fork(show: Show, model
     assert page.evaluate("attentionCalls") == [["fork", [0, other]]]
 
 
+def texts_of(model: Any, *strategies: Strategy) -> list[Any]:
+    texts = [model.decode("The cat sat.", strategy) for strategy in strategies]
+    for text in texts:
+        _ = [*text]
+    return texts
+
+
 def test_the_length_penalty_ranks_finished_texts_anew(show: Show, model: Any) -> None:
-    decoding = model.decode("The cat sat.", Beam(4, max_new_tokens=6))
-    steps = [*decoding]
-    page = show(decoder(steps, Extras(tree=decoding.tree)))
+    texts = texts_of(model, Beam(4, max_new_tokens=6), Greedy(5), Sample(seed=2, max_new_tokens=4))
+    tree = text_tree(texts)
+    page = show(decoder(texts[0].steps, Extras(tree=tree)))
     for penalty in (1.0, -1.0, 3.0):
-        page.get_by_label("Length penalty").fill(str(penalty))
-        ranked = decoding.tree.with_length_penalty(penalty).ranked
-        shown = page.locator(".hypothesis").evaluate_all(
-            "nodes => nodes.map((node) => Number(node.dataset.hypothesis))"
+        page.get_by_label("Length penalty of the ranking").fill(str(penalty))
+        shown = page.locator(".ending").evaluate_all(
+            "nodes => nodes.map((node) => Number(node.dataset.node))"
         )
-        assert shown == [h.id for h in ranked][: len(shown)]
-        assert shown
+        assert shown == [node.id for node in tree.ranked(penalty)][: len(shown)]
+        assert len(shown) >= 3
+
+
+def test_a_node_of_the_tree_opens_its_state_by_click_and_by_keys(show: Show, model: Any) -> None:
+    texts = texts_of(model, Greedy(5), Beam(3, max_new_tokens=5))
+    tree = text_tree(texts)
+    page = show(decoder(texts[0].steps, Extras(tree=tree)))
+    assert page.locator("g[data-node]").count() == len(tree.nodes)
+    for node in tree.nodes:
+        classes = page.locator(f"g[data-node='{node.id}']").get_attribute("class") or ""
+        assert ("path" in classes.split()) == (0 in node.texts)
+    own = [node for node in tree.nodes if 0 in node.texts]
+    page.locator(f"g[data-node='{own[3].id}']").click()
+    expect(page.locator(".transport .number")).to_have_text("step 3 of 0 to 4")
+    page.locator(".text-tree svg").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator(".transport .number")).to_have_text("step 2 of 0 to 4")
+    expect(page.locator("g.now")).to_have_attribute("data-node", str(own[2].id))
+    # In a file the numbers of other texts are not there, so their nodes do nothing.
+    assert page.locator("g.closed").count() == len(tree.nodes) - len(own)
+
+
+def test_attention_is_on_words_and_on_request_on_tokens(show: Show, model: Any) -> None:
+    steps = [*model.decode("The black cat sat.", Greedy(5))]
+    page = show(decoder(steps))
+    for _ in range(2):
+        page.get_by_role("button", name="Next", exact=True).click()
+    reading = page.locator(".reading")
+    for site, label in (("cross", "Source"), ("decoder", "Text before")):
+        reading.get_by_role("button", name=label).click()
+        reading.get_by_role("button", name="Tokens").click()
+        weights = steps[2].pattern(site, layer=steps[2].n_layers(site) - 1).mean(dim=0)
+        assert reading.locator(".word").count() == len(weights)
+        reading.get_by_role("button", name="Words").click()
+        words = [
+            (word, [position for position in word.positions if position < len(weights)])
+            for word in steps[2].key_tokens(site).words
+        ]
+        shown = reading.locator(".word").evaluate_all("nodes => nodes.map((node) => node.title)")
+        expected = [float(weights[read].sum()) for _, read in words if read]
+        assert len(shown) == len(expected)
+        for title, weight in zip(shown, expected, strict=True):
+            value = title.rsplit(": ", 1)[1].split(",")[0]
+            if "10" not in value:
+                assert float(value) == pytest.approx(weight, abs=8e-3)
+
+
+def test_a_candidate_opens_every_filter_with_its_numbers(show: Show, model: Any) -> None:
+    strategy = Sample(1.3, 30, 0.8, 0.05, 4, 6, 1.2)
+    steps = [*model.decode("The cat sat.", strategy)]
+    page = show(decoder(steps))
+    formula = page.locator(".formula-card")
+    for label in ("÷ temperature", "top-k 30", "top-p 0.800", "min-p 0.0500", "exp"):
+        expect(formula).to_contain_text(label)
+    cut = next(index for index, row in rows_of(page).items() if row["cut"] == int(Cut.TOP_P))
+    page.locator(f"button.candidate[data-id='{cut}']").click()
+    before = float(
+        sum(
+            p
+            for i, p in enumerate(
+                steps[0]
+                .distribution(Sample(1.3, 30, repetition_penalty=1.2))
+                .filtered.probabilities
+            )
+            if steps[0].logits[i] > steps[0].logits[cut]
+        )
+    )
+    line = formula.locator(".formula-line", has_text="top-p").inner_text()
+    assert "cut" in line
+    assert float(line.split("make up ")[1].split(":")[0]) == pytest.approx(before, abs=2e-3)
+
+
+def test_a_growing_text_shows_one_step_and_does_not_move(show: Show, model: Any) -> None:
+    steps = [*model.decode("The cat sat.", Greedy(6))]
+    page = show(decoder(steps[:3], Extras(is_running=True)))
+    assert page.locator(".prefix button").all_inner_texts() == [step.token for step in steps[:3]]
+    compare(page, steps[0])
+    expect(page.get_by_role("button", name="Next", exact=True)).to_be_disabled()
+    page.locator(".prefix button").nth(2).click()
+    expect(page.locator(".prefix button").first).to_have_attribute("aria-pressed", "true")
+    place = page.locator(".candidates").bounding_box()
+    page = show(decoder(steps))
+    assert page.locator(".candidates").bounding_box() == place
 
 
 def test_the_picture_can_be_saved(show: Show, model: Any) -> None:

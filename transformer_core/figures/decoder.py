@@ -16,13 +16,14 @@ from transformer_core.figures.decoder_numbers import (
     is_whole,
     score_arrays,
 )
+from transformer_core.figures.decoder_tree import tree_facts, words_of
 from transformer_core.figures.payload import Payload, make_payload
 from transformer_core.figures.picture import Badge, Picture, TokenStrip
 
 if TYPE_CHECKING:
-    from transformer_core.decoding.beam_tree import BeamTree
     from transformer_core.decoding.steps import DecodingStep
     from transformer_core.decoding.strategies import Strategy
+    from transformer_core.decoding.text_tree import TextTree
 
 MAX_PRODUCTS = 1e11
 """Multiplications that the logit lens of one picture may take: 100 steps of 135 M parameters."""
@@ -34,22 +35,18 @@ _LENS_NOTE = "The logit lens was computed for the first"
 
 
 @dataclass(frozen=True)
-class BranchNote:
-    """One of the texts that forks have made.
+class Shown:
+    """Which text a picture shows, and where it begins to look.
 
     Attributes:
-        id: Counted from 0, the text that the strategy wrote by itself.
-        parent: The text that it was forked from; None for the first.
-        step: The step that was chosen again.
-        token: What somebody wrote there instead.
-        text: The whole text, as far as it is written.
+        text: The text's number in the tree that is shown with it.
+        hypothesis: Which hypothesis of its beam search; None for what it wrote.
+        start: The step to look at first.
     """
 
-    id: int
-    parent: int | None
-    step: int
-    token: str
-    text: str
+    text: int = 0
+    hypothesis: int | None = None
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,22 +54,28 @@ class Extras:
     """What a picture of a text shows besides its steps.
 
     Attributes:
-        tree: The beam search behind it.
+        tree: All texts from the same source, this one among them.
+        shown: Which of them this is.
         notes: What else is to be said.
         max_products: Multiplications that the logit lens may take; later steps go without.
+        is_running: Whether the text is still being written: then only the numbers of the step that
+            is looked at are there, so that the picture can be made again for every token.
     """
 
-    tree: BeamTree | None = None
+    tree: TextTree | None = None
+    shown: Shown = Shown()
     notes: tuple[str, ...] = ()
     max_products: float = MAX_PRODUCTS
+    is_running: bool = False
 
 
 def decoder(steps: Sequence[DecodingStep], extras: Extras = Extras()) -> Payload:
     """How does the model decide each token?
 
-    Options: ``steps``, ``names``, ``strategy``, ``reasons``, ``lens``, ``attention``, ``cache``,
-    ``branches`` and ``tree``. The trigger ``fork`` brings ``[step, token id]``, ``["branch", id]``
-    or ``["hypothesis", id]``.
+    Options: ``steps``, ``names``, ``strategy``, ``reasons``, ``lens``, ``attention``, ``words``,
+    ``cache``, ``shown``, ``tree``, ``isRunning`` and ``first``, the step of which the arrays hold
+    the first row. The trigger ``fork`` brings ``[step, token id]``, ``["open", text, hypothesis,
+    step]``, ``["write", strategy]`` or ``["only", text]``; the state ``step`` where somebody looks.
 
     Args:
         steps: All steps of one text, recorded.
@@ -84,36 +87,69 @@ def decoder(steps: Sequence[DecodingStep], extras: Extras = Extras()) -> Payload
     if not steps:
         raise InputError("Nothing was written yet, so there is no step to show.")
     last = steps[-1]
-    arrays, attention, off = attention_arrays(steps)
-    lens, lens_note = _lens(steps, extras.max_products)
+    at = min(extras.shown.start, len(steps) - 1)
+    here = steps[at : at + 1] if extras.is_running else steps
+    arrays, attention, off = attention_arrays(here)
+    lens, lens_note = ([], []) if extras.is_running else _lens(steps, extras.max_products)
     options = {
-        "steps": [_step(step) for step in steps],
-        "names": _names(steps),
+        "steps": [_step(step, is_whole=step.index >= here[0].index) for step in steps],
+        "first": here[0].index,
+        "isRunning": extras.is_running,
+        "names": _names(here, steps[-1]),
         "vocab": len(last.logits),
         "strategy": strategy_facts(last.strategy),
         "isLog": last.answer.is_log,
         "reasons": _reasons(),
         "lens": lens,
         "attention": attention,
+        "words": {site: words_of(last.key_tokens(site)) for site in last.sites},
         "cache": cache_facts(steps),
-        "branches": [],
-        "branch": 0,
-        "tree": None if extras.tree is None else tree_facts(extras.tree),
     }
-    picture = _picture(steps, off, (*_notes(steps, attention), *lens_note, *extras.notes))
-    return make_payload("decoder", picture, options, {**score_arrays(steps), **arrays})
+    notes = (*_notes(here, attention), *lens_note, *extras.notes)
+    payload = make_payload(
+        "decoder", _picture(steps, off, notes), options, {**score_arrays(here), **arrays}
+    )
+    return with_tree(payload, steps, extras.tree, extras.shown)
 
 
-def with_branches(payload: Payload, branches: Sequence[BranchNote], shown: int) -> Payload:
-    """The same picture with every text so far beside it.
+def grown(payload: Payload, steps: Sequence[DecodingStep]) -> Payload:
+    """The picture of a text that is being written, with the tokens that came since.
 
     Args:
-        shown: Which of them the picture shows.
+        payload: Drawn with ``is_running``; the step that it looks at stays.
+        steps: All steps by now.
+    """
+    options = payload.header["options"]
+    known = options["steps"]
+    later = [_step(step, is_whole=False) for step in steps[len(known) :]]
+    header = {
+        **payload.header,
+        "options": {**options, "steps": [*known, *later]},
+        "caption": _caption(steps),
+    }
+    return replace(payload, header=header)
+
+
+def with_tree(
+    payload: Payload,
+    steps: Sequence[DecodingStep],
+    tree: TextTree | None,
+    shown: Shown,
+    *,
+    numbers: Sequence[int] | None = None,
+) -> Payload:
+    """The same picture with every text from its source on a tree.
+
+    Args:
+        steps: What the picture shows.
+        tree: None: there is none.
+        shown: Which of its texts the picture shows.
+        numbers: How a page counts the texts of the tree; by default from 0.
     """
     options = {
         **payload.header["options"],
-        "branches": [asdict(branch) for branch in branches],
-        "branch": shown,
+        "shown": asdict(shown),
+        "tree": None if tree is None else tree_facts(tree, steps, numbers),
     }
     return replace(payload, header={**payload.header, "options": options})
 
@@ -123,21 +159,10 @@ def strategy_facts(strategy: Strategy) -> dict[str, Any]:
     return {"kind": type(strategy).__name__.lower(), **asdict(strategy)}
 
 
-def tree_facts(tree: BeamTree) -> dict[str, Any]:
-    """Every hypothesis as a row, and the texts of those that are finished or alive."""
-    columns = ("id", "parent", "depth", "token", "log_prob", "total", "rank", "state", "ended")
-    kept = [h for h in tree if h.state in ("finished", "alive")]
-    return {
-        "columns": list(columns),
-        "rows": [[getattr(h, name) for name in columns] for h in tree],
-        "texts": {str(h.id): tree.text(h) for h in kept},
-        "lengthPenalty": tree.length_penalty,
-        "nBeams": tree.n_beams,
-    }
-
-
-def _step(step: DecodingStep) -> dict[str, Any]:
-    bans = step.answer.bans
+def _step(step: DecodingStep, *, is_whole: bool) -> dict[str, Any]:
+    """Facts of a step; what only its distribution needs, where that is there."""
+    bans = step.answer.bans if is_whole else None
+    previous = {*step.answer.stepper.prompt_ids, *step.answer.written} if is_whole else ()
     return {
         "index": step.index,
         "id": step.token_id,
@@ -149,21 +174,20 @@ def _step(step: DecodingStep) -> dict[str, Any]:
         "seconds": step.seconds,
         "nPos": step.cache.n_pos,
         "nbytes": step.cache.nbytes,
-        "previous": sorted({*step.answer.stepper.prompt_ids, *step.answer.written}),
+        "previous": sorted(previous),
         "cut": {} if bans is None else {str(int(why)): [*ids] for why, ids in bans.cut.items()},
         "only": [] if bans is None else [*bans.only],
     }
 
 
-def _names(steps: Sequence[DecodingStep]) -> dict[str, str]:
+def _names(steps: Sequence[DecodingStep], last: DecodingStep) -> dict[str, str]:
     """The tokens that a picture is likely to name."""
-    ids: set[int] = set()
+    ids: set[int] = {*last.answer.stepper.prompt_ids, *last.written}
     for step in steps:
         ids.update(step.logits.topk(min(N_NAMED, len(step.logits))).indices.tolist())
-        ids.update(step.answer.stepper.prompt_ids, step.written)
         if step.answer.bans is not None:
             ids.update(step.answer.bans.only)
-    show = steps[-1].answer.stepper.tokenizer.show
+    show = last.answer.stepper.tokenizer.show
     return {str(index): show(index) for index in sorted(ids)}
 
 
@@ -251,5 +275,9 @@ def _picture(steps: Sequence[DecodingStep], off: float, notes: tuple[str, ...]) 
             ("The logit lens of the last layer is compared with the model's own logits.",),
         ),
         notes=notes,
-        caption=f"{len(steps)} steps of decoding: “{last.text}”.",
+        caption=_caption(steps),
     )
+
+
+def _caption(steps: Sequence[DecodingStep]) -> str:
+    return f"{len(steps)} steps of decoding: “{steps[-1].text}”."

@@ -84,6 +84,7 @@ class Branches:
         # Branches share a cache, and each belongs to one thread at a time.
         self._lock = threading.Lock()
         self._branches: dict[int, Branch] = {}
+        self._known: dict[tuple[int, int | None], tuple[DecodingStep, ...]] = {}
         self._n_made = 0
         self.begin(strategy)
 
@@ -102,20 +103,28 @@ class Branches:
     def steps(self, branch_id: int, hypothesis: int | None = None) -> tuple[DecodingStep, ...]:
         """What a branch has written, or one of the texts that its beam search considered."""
         decoding = self[branch_id].decoding
-        if isinstance(decoding, BeamDecoding) and hypothesis is not None:
-            return decoding.steps_of(hypothesis)
-        return decoding.steps
+        if not isinstance(decoding, BeamDecoding):
+            return decoding.steps
+        key = (branch_id, hypothesis)
+        if key in self._known:
+            return self._known[key]
+        steps = decoding.steps if hypothesis is None else decoding.steps_of(hypothesis)
+        if decoding.ended is not None:
+            self._known[key] = steps  # a search that is over makes them no more
+        return steps
 
-    def tree(self) -> TextTree:
+    def tree(self) -> tuple[TextTree, tuple[int, ...]]:
         """Every text, and all that beam searches considered, on one tree.
 
-        Its texts are numbered in the order of the branches.
+        Returns:
+            The tree, and the branches' ids in the order in which it counts the texts.
         """
         branches = tuple(self)
         with self._lock:
-            return text_tree(
+            tree = text_tree(
                 [branch.decoding for branch in branches], [branch.name for branch in branches]
             )
+        return tree, tuple(branch.id for branch in branches)
 
     def begin(self, strategy: Strategy) -> Branch:
         """The text that a strategy writes by itself; the same strategy gives the same text.
@@ -136,6 +145,7 @@ class Branches:
     def keep_only(self, branch_id: int) -> None:
         """Forget all texts but one."""
         self._branches = {branch_id: self[branch_id]}
+        self._known = {key: steps for key, steps in self._known.items() if key[0] == branch_id}
 
     def write(
         self, branch_id: int, should_stop: Callable[[], bool] | None = None

@@ -1,7 +1,7 @@
 // The candidates of one step as bars, kept and cut apart, the tail as a bar, and one in a formula.
 
 import { button, element } from "./dom.js";
-import { entropyOf, KEPT, shownOf } from "./distribution.js";
+import { entropyOf, KEPT, MIN_P, shownOf, TOP_K, TOP_P } from "./distribution.js";
 import { format } from "./numbers.js";
 
 const SHOWN = 12;
@@ -130,15 +130,35 @@ export function formulaOf(distribution, id, { name, settings, reasons, isLog }) 
     lines.push(line("repetition penalty", `${format(logits[i], 4)} ${sign} ${format(settings.penalty)} = ${format(penalised[i], 4)}`));
   }
   lines.push(line("÷ temperature", `${format(penalised[i], 4)} ÷ ${format(settings.temperature)} = ${format(scaled[i], 4)}`));
+  lines.push(...filterLines(distribution, i, settings, reasons).map(([label, words]) => line(label, words)));
   if (cut[i] !== KEPT) {
-    lines.push(line("filter", reasons[cut[i]]), line("probability", "0"));
+    lines.push(line("exp", "cut, so its weight is 0"), line("÷ sum over what is kept", `0 ÷ ${format(normaliser, 4)} = 0`));
   } else {
     lines.push(
-      line("filter", "kept"),
       line("exp", `e^(${format(scaled[i], 4)} − ${format(largest, 4)}) = ${format(weights[i], 4)}`),
       line("÷ sum over what is kept", `${format(weights[i], 4)} ÷ ${format(normaliser, 4)} = ${format(chances[i], 4)}`),
     );
   }
   lines.push(line("the model's own probability", format(own[i], 4)));
   return element("div", { class: "formula" }, element("p", { class: "tok query" }, name), ...lines);
+}
+
+/** What each filter that is on found, in their order; the first that cuts is the last. */
+function filterLines({ scaled, cut, filters }, i, settings, reasons) {
+  const lines = [];
+  const verdict = (reason) => (cut[i] === reason ? "cut" : "kept");
+  if (cut[i] !== KEPT && cut[i] < TOP_K) return [["filter", `cut: ${reasons[cut[i]]}`]];
+  const passes = (reason) => cut[i] === KEPT || cut[i] >= reason;
+  if (filters.topK && passes(TOP_K)) {
+    const sign = scaled[i] < filters.topK.limit ? "<" : "≥";
+    lines.push([`top-k ${settings.topK.toLocaleString("en")}`, `${format(scaled[i], 4)} ${sign} ${format(filters.topK.limit, 4)}, the last one's: ${verdict(TOP_K)}`]);
+  }
+  if (filters.topP && passes(TOP_P)) {
+    lines.push([`top-p ${format(settings.topP)}`, `those before it make up ${format(filters.topP.before[i], 4)}: ${verdict(TOP_P)}`]);
+  }
+  if (filters.minP && passes(MIN_P)) {
+    const ratio = filters.minP.weights[i];
+    lines.push([`min-p ${format(settings.minP)}`, `${format(ratio, 4)} of the best ${ratio < settings.minP ? "<" : "≥"} ${format(settings.minP)}: ${verdict(MIN_P)}`]);
+  }
+  return lines.length ? lines : [["filter", "none is on: kept"]];
 }

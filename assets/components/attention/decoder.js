@@ -1,15 +1,17 @@
 // Decoding step by step: what each token was chosen from, with filters that answer at once.
 
-import { BeamTree } from "./beam_tree.js";
 import { Candidates, formulaOf } from "./candidates.js";
 import { candidatesPicture } from "./candidates_picture.js";
 import { distributionOf, scoresOf } from "./distribution.js";
-import { button, element } from "./dom.js";
-import { format } from "./numbers.js";
+import { button, debounce, element } from "./dom.js";
+import { clamp, format } from "./numbers.js";
 import { CacheCard, Lens, shade, StepReading } from "./step_reading.js";
 import { StepTransport } from "./step_transport.js";
+import { TextTree } from "./text_tree.js";
 import { View } from "./view.js";
 import { settingsOf, WhatIf } from "./what_if.js";
+
+const TELL_MS = 800;
 
 export class DecoderView extends View {
   constructor(node, host, state) {
@@ -24,14 +26,30 @@ export class DecoderView extends View {
       onWrite: (id) => this.host.trigger("fork", [this.steps[this.state.step].index, id]),
     });
     body.append(this.transport.node, this.prefix, this.said, this.whatIf.node, this.candidates.node);
-    this.lens = new Lens(body, (index) => this.transport.go(index));
-    this.tree = new BeamTree(body, (id) => this.host.trigger("fork", ["hypothesis", id]));
-    this.branches = this.frame.sideCard("branches");
+    this.wide = element("section", { class: "card wide", "aria-label": "Layers and texts" });
+    this.frame.layout.append(this.wide);
+    this.lens = new Lens(this.wide, (index) => this.transport.go(index));
+    this.tree = new TextTree(this.wide, {
+      step: (index) => this.transport.go(index),
+      fork: (wish) => this.host.trigger("fork", wish),
+    });
     this.formula = this.frame.sideCard("formula-card");
     this.reading = new StepReading(this.frame.sideCard("reading"), (state.reading ??= {}));
     this.cache = new CacheCard(this.frame.sideCard("cache"));
     this.onKey = (event) => this.key(event);
-    this.frame.card.addEventListener("keydown", this.onKey);
+    this.frame.layout.addEventListener("keydown", this.onKey);
+    // The page keeps the step for its link; it hears of it when somebody has come to rest there.
+    this.tell = debounce((index) => {
+      const { text, hypothesis } = this.payload.options.shown;
+      if (state.told !== index) this.host.setState("step", [this.payload.identity, text, hypothesis, index]);
+      state.told = index;
+    }, TELL_MS);
+  }
+
+  /** What is drawn already stays as it is, with whatever somebody holds in it. */
+  update(payload) {
+    if (this.payload && this.payload.id === payload.id) return;
+    super.update(payload);
   }
 
   show() {
@@ -40,21 +58,20 @@ export class DecoderView extends View {
     this.steps = options.steps;
     const strategy = JSON.stringify(options.strategy);
     if (state.strategy !== strategy) Object.assign(state, { strategy, settings: settingsOf(options.strategy) });
-    const shown = `${payload.identity} ${options.branch}`;
-    if (state.shown !== shown) {
-      const forked = options.branches.find(({ id }) => id === options.branch);
-      Object.assign(state, { shown, step: forked && forked.parent !== null ? forked.step : 0, opened: null });
-    }
+    const shown = JSON.stringify([payload.identity, options.shown]);
+    if (state.shown !== shown || state.wasRunning) Object.assign(state, { shown, step: options.shown.start, told: options.shown.start, opened: null });
+    state.wasRunning = options.isRunning;
+    state.step = clamp(options.isRunning ? options.first : state.step, 0, this.steps.length - 1);
     this.scores = new Map();
     this.frame.tools.replaceChildren(this.frame.exportButtons(candidatesPicture(() => this.scene())));
     this.whatIf.show(options.strategy, options.vocab, state.settings);
     this.fillPrefix();
-    this.fillBranches();
     this.reading.show(payload);
     this.cache.show(options);
     this.lens.show(options, this.theme);
-    this.tree.show(options.tree, state, this.host.isStatic);
-    this.transport.show(this.steps.map(({ token }) => token), state.step);
+    this.tree.show(options, state, this.host.isStatic);
+    this.wide.hidden = this.lens.node.hidden && this.tree.node.hidden;
+    this.transport.show(this.steps.map(({ token }) => token), state.step, options.isRunning);
     this.showStep(this.transport.index);
   }
 
@@ -62,40 +79,12 @@ export class DecoderView extends View {
     this.prefix.replaceChildren(
       ...this.steps.map((step, i) => {
         const p = Math.exp(step.logProb);
-        const node = button(step.token, { name: `Step ${i}: ${step.token}, probability ${format(p)}`, onClick: () => this.transport.go(i) });
+        const node = button(step.token, { name: `Step ${i}: ${step.token}, probability ${format(p)}`, onClick: () => this.payload.options.isRunning || this.transport.go(i) });
         node.className = "tok token";
         shade(node, 1 - p, this.theme);
         return node;
       }),
     );
-  }
-
-  fillBranches() {
-    const { branches, branch } = this.payload.options;
-    this.branches.hidden = branches.length < 2;
-    if (this.branches.hidden) return;
-    const depth = (one) => (one.parent === null ? 0 : 1 + depth(branches[one.parent]));
-    const ordered = [];
-    const add = (one) => {
-      ordered.push(one);
-      branches.filter(({ parent }) => parent === one.id).forEach(add);
-    };
-    branches.filter(({ parent }) => parent === null).forEach(add);
-    this.branches.replaceChildren(
-      element("h3", { class: "title" }, "Branches"),
-      element("p", { class: "subtitle" }, "Every text stays; a click returns to it."),
-      element("div", { class: "options" }, ...ordered.map((one) => this.branchButton(one, depth(one), one.id === branch))),
-    );
-  }
-
-  branchButton(one, depth, isHere) {
-    const label = one.parent === null ? "The model's own" : `step ${one.step}: ${one.token}`;
-    const node = button("", { name: `${label}. ${one.text}`, pressed: isHere, onClick: () => isHere || this.host.trigger("fork", ["branch", one.id]) });
-    node.className = "branch";
-    node.style.marginLeft = `${14 * depth}px`;
-    node.disabled = Boolean(this.host.isStatic) && !isHere;
-    node.append(element("span", { class: "tok query" }, label), element("span", { class: "muted" }, one.text || "…"));
-    return node;
   }
 
   showStep(index) {
@@ -115,6 +104,8 @@ export class DecoderView extends View {
     this.reading.step(index, this.theme);
     this.cache.step(index);
     this.lens.step(index);
+    this.tree.step(index);
+    if (!this.host.isStatic && !this.payload.options.isRunning) this.tell(index);
     this.choose();
   }
 
@@ -129,7 +120,7 @@ export class DecoderView extends View {
     const { state, payload } = this;
     const { names, reasons, isLog } = payload.options;
     const step = this.steps[state.step];
-    if (!this.scores.has(state.step)) this.scores.set(state.step, scoresOf(payload, state.step));
+    if (!this.scores.has(state.step)) this.scores.set(state.step, scoresOf(payload, state.step - payload.options.first));
     this.distribution = distributionOf(this.scores.get(state.step), state.settings, step);
     const opened = state.opened ?? step.id;
     this.candidates.show(this.distribution, { step, names, reasons, opened, isStatic: this.host.isStatic });
@@ -157,6 +148,7 @@ export class DecoderView extends View {
   }
 
   key(event) {
+    if (event.defaultPrevented || this.payload.options.isRunning) return;
     if (event.altKey || event.metaKey || event.ctrlKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
     const { transport } = this;
     const action = {
@@ -180,7 +172,8 @@ export class DecoderView extends View {
 
   destroy() {
     this.transport.stop();
-    this.frame.card.removeEventListener("keydown", this.onKey);
+    this.tell.cancel();
+    this.frame.layout.removeEventListener("keydown", this.onKey);
     super.destroy();
   }
 }

@@ -3,9 +3,9 @@
 
 export const KEPT = 0;
 const FORCED = 4;
-const TOP_K = 5;
-const TOP_P = 6;
-const MIN_P = 7;
+export const TOP_K = 5;
+export const TOP_P = 6;
+export const MIN_P = 7;
 
 /** The scores of one step: one entry a token, or (id −1) a group of tokens with like scores. */
 export function scoresOf(payload, step) {
@@ -54,15 +54,18 @@ export function distributionOf(scores, settings, step) {
   if (settings.temperature !== 1) for (let i = 0; i < count; i += 1) scaled[i] /= settings.temperature;
   const order = Uint32Array.from(scaled, (_, i) => i).sort((a, b) => scaled[b] - scaled[a]);
   const state = { scaled, sizes, cut, order };
-  if (settings.topK !== null) cutTopK(state, settings.topK);
-  if (settings.topP !== null && settings.topP < 1) cutTopP(state, settings.topP);
-  if (settings.minP !== null) cutMinP(state, settings.minP);
+  const filters = {
+    topK: settings.topK === null ? null : cutTopK(state, settings.topK),
+    topP: settings.topP === null || settings.topP >= 1 ? null : cutTopP(state, settings.topP),
+    minP: settings.minP === null ? null : cutMinP(state, settings.minP),
+  };
   const { weights, sum, largest } = weightsOf(state);
   return {
     ...scores,
     penalised,
     scaled,
     cut,
+    filters,
     weights,
     largest,
     normaliser: sum,
@@ -101,7 +104,7 @@ function applyBans({ ids }, penalised, cut, step) {
   return scaled;
 }
 
-/** Keep the k best, and those as good as the last of them. */
+/** Keep the k best, and those as good as the last of them; returns that one's score. */
 function cutTopK({ scaled, sizes, cut, order }, k) {
   let seen = 0;
   let limit = -Infinity;
@@ -114,26 +117,32 @@ function cutTopK({ scaled, sizes, cut, order }, k) {
     }
   }
   for (const i of order) if (cut[i] === KEPT && scaled[i] < limit) cut[i] = TOP_K;
+  return { limit };
 }
 
-/** Keep the smallest set of the best that has at least probability p; the best always stays. */
+/** Keep the smallest set of the best that has at least probability p; the best always stays.
+ * Returns what those before each make up together. */
 function cutTopP(state, p) {
   const { sizes, cut, order } = state;
   const { weights, sum } = weightsOf(state);
   const [first] = order.filter((i) => cut[i] === KEPT);
+  const before = new Float64Array(cut.length);
   let below = 0;
   for (let at = order.length - 1; at >= 0; at -= 1) {
     const i = order[at];
     if (cut[i] !== KEPT) continue;
     below += (weights[i] * sizes[i]) / sum;
+    before[i] = Math.max(0, 1 - below);
     if (below <= 1 - p && i !== first) cut[i] = TOP_P;
   }
+  return { before };
 }
 
-/** Keep what has at least this share of the best one's probability. */
+/** Keep what has at least this share of the best one's probability; returns the shares. */
 function cutMinP(state, share) {
   const { weights } = weightsOf(state);
   for (const i of state.order) if (state.cut[i] === KEPT && weights[i] < share) state.cut[i] = MIN_P;
+  return { weights };
 }
 
 /** exp(score − the largest), 0 where it was cut; and their sum over all tokens. */

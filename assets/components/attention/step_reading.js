@@ -57,6 +57,7 @@ export class StepReading {
 
   buildTools() {
     const { state, payload } = this;
+    state.unit ??= "words";
     const { layers, heads, isMean } = payload.options.attention[state.site];
     if (state.layer === undefined || state.layer === null || state.layer >= layers) state.layer = layers - 1;
     if (isMean || state.head >= heads) state.head = MEAN;
@@ -71,6 +72,7 @@ export class StepReading {
             this.step(this.index, this.theme);
           })]
         : []),
+      choice("What is shown", { words: "Words", tokens: "Tokens" }, state.unit, (unit) => this.pick({ unit })),
       picker("Layer", layerNames, state.layer, (value) => this.pick({ layer: Number(value) })),
       picker("Head", headNames, state.head, (value) => this.pick({ head: value === MEAN ? MEAN : Number(value) })),
     );
@@ -87,7 +89,7 @@ export class StepReading {
     const array = payload.arrays[`attention_${state.site}`];
     const [, layers, heads, keys] = array.shape;
     const levels = this.levels[state.site];
-    const from = (step * layers + state.layer) * heads * keys;
+    const from = ((step - payload.options.first) * layers + state.layer) * heads * keys;
     const isSeen = (key) => array.codes[from + key] !== 0;
     const chosen = state.head === MEAN ? [...Array(heads).keys()] : [state.head];
     const weights = [];
@@ -97,20 +99,35 @@ export class StepReading {
     return weights;
   }
 
-  step(index, theme) {
-    Object.assign(this, { index, theme });
+  /** What is shown: tokens, or words with the sum of their tokens' weights. */
+  parts(step) {
     const { payload, state } = this;
     const strip = state.site === "cross" ? payload.keys : payload.queries;
-    const weights = this.row(index);
-    const largest = Math.max(...weights, 1e-12);
-    const nodes = weights.map((weight, i) => {
-      const node = element("span", { class: "tok word", title: `${strip.display[i]}: ${format(weight)}` }, strip.display[i]);
+    const weights = this.row(step);
+    if (state.unit === "tokens") return weights.map((weight, i) => ({ text: strip.display[i], weight, count: 1, isSpecial: strip.isSpecial.has(i) }));
+    return payload.options.words[state.site].flatMap(([text, positions, isSpecial]) => {
+      const read = positions.filter((position) => position < weights.length);
+      if (!read.length) return [];
+      // The last word may be half written yet.
+      const name = read.length === positions.length ? text : read.map((position) => strip.display[position]).join("");
+      return [{ text: name, weight: read.reduce((sum, position) => sum + weights[position], 0), count: read.length, isSpecial }];
+    });
+  }
+
+  step(index, theme) {
+    Object.assign(this, { index, theme });
+    const parts = this.parts(index);
+    const largest = Math.max(...parts.map(({ weight }) => weight), 1e-12);
+    const nodes = parts.map(({ text, weight, count, isSpecial }) => {
+      const title = `${text}: ${format(weight)}${count > 1 ? `, the sum over ${count} tokens` : ""}`;
+      const node = element("span", { class: isSpecial ? "tok word muted" : "tok word", title }, text);
       shade(node, weight / largest, theme);
       return node;
     });
     this.body.replaceChildren(element("div", { class: "sentence-line small" }, ...nodes));
-    const ranked = weights.map((weight, i) => [strip.display[i], weight]).sort((a, b) => b[1] - a[1]);
-    this.say.textContent = `Most: ${ranked.slice(0, 3).map(([token, weight]) => `${token} ${format(weight)}`).join(", ")}`;
+    const ranked = [...parts].sort((a, b) => b.weight - a.weight);
+    const merged = parts.some(({ count }) => count > 1) ? " A word's weight is the sum of its tokens'." : "";
+    this.say.textContent = `Most: ${ranked.slice(0, 3).map(({ text, weight }) => `${text} ${format(weight)}`).join(", ")}.${merged}`;
   }
 }
 

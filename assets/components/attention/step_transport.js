@@ -25,8 +25,9 @@ export class StepTransport {
     this.node = element("div", { class: "transport" }, group, this.scrub, this.where);
   }
 
-  show(names, index) {
-    this.names = names;
+  /** `isRunning`: the text grows still, and only this step can be looked at. */
+  show(names, index, isRunning = false) {
+    Object.assign(this, { names, isRunning });
     this.length = names.length;
     this.scrub.max = this.length - 1;
     this.set(clamp(index, 0, this.length - 1));
@@ -36,9 +37,11 @@ export class StepTransport {
     this.index = index;
     this.scrub.value = index;
     this.scrub.setAttribute("aria-valuetext", `Step ${index}: ${this.names[index]}`);
-    this.first.disabled = this.back.disabled = index === 0;
-    this.next.disabled = this.last.disabled = index === this.length - 1;
-    this.where.textContent = `step ${index} of 0 to ${this.length - 1}`;
+    const { isRunning } = this;
+    this.first.disabled = this.back.disabled = isRunning || index === 0;
+    this.next.disabled = this.last.disabled = isRunning || index === this.length - 1;
+    this.play.disabled = this.scrub.disabled = isRunning;
+    this.where.textContent = isRunning ? `writing: step ${this.length - 1}` : `step ${index} of 0 to ${this.length - 1}`;
     this.play.textContent = this.timer ? "Pause" : "Play";
   }
 

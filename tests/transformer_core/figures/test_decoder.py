@@ -11,15 +11,17 @@ import pytest
 import transformer_core as tc
 from tests.support.tiny_translator import make_translator
 from transformer_core.decoding.strategies import Beam, Greedy, Sample
+from transformer_core.decoding.text_tree import text_tree
 from transformer_core.errors import InputError
 from transformer_core.figures import decoder_numbers
 from transformer_core.figures.decoder import (
-    BranchNote,
     Extras,
+    Shown,
     decoder,
+    grown,
     lens_rows,
-    with_branches,
     with_lens,
+    with_tree,
 )
 from transformer_core.figures.decoder_files import to_csv, to_json
 from transformer_core.figures.wire import pack, unpack
@@ -88,14 +90,53 @@ def test_the_cache_counts_both_projections_of_every_layer(model: Any) -> None:
     assert facts["nSource"] == len(steps[-1].key_tokens("cross").display)
 
 
-def test_a_beam_brings_its_tree_with_every_state(model: Any) -> None:
-    decoding = model.decode("The cat sat.", Beam(3, max_new_tokens=5))
-    steps = [*decoding]
-    options = decoder(steps, Extras(tree=decoding.tree)).header["options"]
+def rows_of(tree: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(tree["columns"], row, strict=True)) for row in tree["rows"]]
+
+
+def test_texts_of_all_strategies_stand_on_one_tree(model: Any) -> None:
+    texts = [model.decode("The cat sat.", one) for one in (Greedy(5), Beam(3, max_new_tokens=5))]
+    for text in texts:
+        _ = [*text]
+    tree = text_tree(texts)
+    options = decoder(texts[1].steps, Extras(tree=tree, shown=Shown(1))).header["options"]
     assert options["isLog"]
-    assert len(options["tree"]["rows"]) == len(decoding.tree)
-    best = decoding.tree.best
-    assert options["tree"]["texts"][str(best.id)] == decoding.text
+    assert options["tree"]["tip"] == tree.tips[1]
+    assert options["tree"]["words"][str(tree.tips[0])] == texts[0].text
+    rows = rows_of(options["tree"])
+    assert {row["state"] for row in rows} >= {"finished", "pruned"}
+    assert [row["total"] for row in rows] == [round(node.total, 5) for node in tree.nodes]
+    # A page counts its texts by numbers of its own.
+    steps = texts[0].steps
+    other = with_tree(decoder(steps), steps, tree, Shown(7), numbers=(7, 9)).header["options"]
+    assert [one["number"] for one in other["tree"]["texts"]] == [7, 9]
+    assert {row["text"] for row in rows_of(other["tree"])} == {7, 9}
+    assert other["tree"]["tip"] == tree.tips[0]
+
+
+def test_a_text_that_grows_shows_the_step_it_will_show_in_the_end(model: Any) -> None:
+    steps = model.decode("The cat sat.", Greedy(6))
+    steps = [*steps]
+    begun = decoder(steps[:3], Extras(shown=Shown(start=1), is_running=True))
+    later = grown(begun, steps[:5])
+    options = later.header["options"]
+    whole = decoder(steps, Extras(shown=Shown(start=1)))
+    assert (options["first"], options["isRunning"]) == (1, True)
+    assert [step["token"] for step in options["steps"]] == [step.token for step in steps[:5]]
+    assert options["steps"][1] == whole.header["options"]["steps"][1]
+    for name, array in later.arrays.items():
+        row, expected = np.atleast_1d(array.values()[0], whole.arrays[name].values()[1])
+        n = min(row.shape[-1], expected.shape[-1])
+        assert row[..., :n] == pytest.approx(expected[..., :n], abs=1e-2)
+    assert later.id != begun.id
+
+
+def test_words_cover_every_token_once(model: Any) -> None:
+    steps = [*model.decode("The cat sat.", Greedy(6))]
+    words = decoder(steps).header["options"]["words"]
+    for site in ("decoder", "cross"):
+        covered = [position for _, positions, _ in words[site] for position in positions]
+        assert covered == [*range(len(steps[-1].key_tokens(site)))]
 
 
 def test_a_lens_that_takes_too_long_is_left_out_and_can_be_added(model: Any) -> None:
@@ -105,16 +146,6 @@ def test_a_lens_that_takes_too_long_is_left_out_and_can_be_added(model: Any) -> 
     assert any("first 0 of 3 steps" in note for note in payload.header["notes"])
     whole = with_lens(payload, [*lens_rows(steps)])
     assert whole.header == decoder(steps).header
-
-
-def test_branches_stand_beside_the_same_picture(model: Any) -> None:
-    payload = decoder([*model.decode("The cat.", Greedy(3))])
-    branches = [BranchNote(0, None, 0, "", "a"), BranchNote(1, 0, 1, "b", "a b")]
-    other = with_branches(payload, branches, 1)
-    assert other.header["options"]["branch"] == 1
-    assert other.header["options"]["branches"][1]["parent"] == 0
-    assert other.arrays is payload.arrays
-    assert other.id != payload.id
 
 
 def test_files_hold_the_candidates(model: Any) -> None:

@@ -84,7 +84,8 @@ def test_strategies_stand_side_by_side_and_are_begun_once(model: Any) -> None:
         [*branches.write(branch.id)]
     assert branches.begin(Greedy(5)) is branches[0]
     assert [branch.name for branch in branches] == ["greedy", "beam of 2", "sample 7, T 2"]
-    tree = branches.tree()
+    tree, numbers = branches.tree()
+    assert numbers == (0, beam.id, sample.id)
     assert tree.tips[2] is not None
     assert len(tree.path(tree.nodes[tree.tips[2]])) == len(branches.steps(sample.id))
     # The same tokens by another strategy are no branch of this one.
