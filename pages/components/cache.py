@@ -18,8 +18,11 @@ _loader = ThreadPoolExecutor(1, thread_name_prefix="model-loader")
 _lock = threading.Lock()  # two sessions that ask for a model at once share one load
 _progress: dict[str, tuple[str, float]] = {}
 
+MAX_MODELS = 5
+"""The Families page shows four at once; a model too few would be loaded again at every look."""
 
-@st.cache_resource(max_entries=3, show_spinner=False)
+
+@st.cache_resource(max_entries=MAX_MODELS, show_spinner=False)
 def _loading(model_id: str) -> Future[TraceableModel]:
     _progress[model_id] = ("Waiting for another model", 0.0)
     return _loader.submit(_load, model_id)

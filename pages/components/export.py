@@ -28,11 +28,12 @@ def files_of(view: View, now: Situation) -> Files:
             "CSV": (f"{name}.csv", lambda: export.to_csv(trace, place)),
             "JSON": (f"{name}.json", lambda: export.to_json(trace, place)),
         }
-    files["NPZ (whole trace)"] = (f"{trace.model_name}.npz", lambda: _npz(trace))
+    files["NPZ (whole trace)"] = (f"{trace.model_name}.npz", lambda: npz(trace))
     return files  # type: ignore[return-value]
 
 
-def _npz(trace: Trace) -> bytes:
+def npz(trace: Trace) -> bytes:
+    """A whole trace as the bytes of its file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.npz"
         trace.save(path)

@@ -137,6 +137,11 @@ def _why_not(asked: str, here: dict[str, ModelCard]) -> str:
     known = ", ".join(card.name for card in here.values())
     if card is None:
         return f"There is no model {asked!r} here. Here are: {known}."
+    if card.is_available and card.reads == "image":
+        return (
+            f"{card.name} reads images, not text. The Families page gives it one, and opens what "
+            f"it attends to on the Attention page. Here are: {known}."
+        )
     return (
         f"{card.name} is not on this machine. Choose it in the list to get it. Here are: {known}."
     )

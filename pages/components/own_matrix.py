@@ -71,6 +71,15 @@ def own_matrix() -> Trace | None:
     return trace
 
 
+def open_trace(trace: Trace, name: str, *, layer: int, head: int) -> None:
+    """Open a trace that another page made; the Attention page then shows it at this head."""
+    from dataclasses import replace
+
+    _keep_place()
+    _opened()["trace"] = replace(trace, extra={**trace.extra, "file": name})
+    st.session_state.update(layer=layer, head=head)
+
+
 def why_not_shown(error: TransformerCoreError) -> str:
     """Say why a view cannot show a matrix that no model of this server computed."""
     reason = "" if isinstance(error, ModelUnavailableError) else f" {error}"
@@ -94,10 +103,15 @@ def _uploaded() -> None:
     except TransformerCoreError as error:
         st.session_state[_PROBLEM] = str(error)
         return
-    if not _opened():
-        st.session_state[_PLACE] = {name: st.session_state.get(name) for name in _PLACE_KEYS}
+    _keep_place()
     _opened()["trace"] = trace
     st.session_state.update(dict.fromkeys(_PLACE_KEYS, 0))
+
+
+def _keep_place() -> None:
+    """Remember the head that is looked at, for when the matrix is closed again."""
+    if not _opened():
+        st.session_state[_PLACE] = {name: st.session_state.get(name) for name in _PLACE_KEYS}
 
 
 def _close() -> None:
