@@ -28,7 +28,10 @@ class PageEntry:
 
 PAGES = {
     "Start": [PageEntry("pages/home.py", "Home", is_default=True)],
-    "Look inside": [PageEntry("pages/attention.py", "Attention")],
+    "Look inside": [
+        PageEntry("pages/attention.py", "Attention"),
+        PageEntry("pages/families.py", "Families"),
+    ],
     "Generate": [
         PageEntry("pages/decoding.py", "Decoding"),
         PageEntry("pages/translate.py", "Translate & summarise"),

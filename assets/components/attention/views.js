@@ -10,7 +10,9 @@ import { FieldView } from "./field.js";
 import { GridView } from "./grid.js";
 import { HeatmapView } from "./heatmap.js";
 import { LinksView } from "./links.js";
+import { MasksView } from "./masks.js";
 import { PairView } from "./pair.js";
+import { PatchesView } from "./patches.js";
 import { SourcesView } from "./sources.js";
 import { SwitchboardView } from "./switchboard.js";
 import { StepsView } from "./steps.js";
@@ -27,7 +29,9 @@ export const VIEWS = {
   causes: CausesView,
   field: FieldView,
   switchboard: SwitchboardView,
+  masks: MasksView,
   pair: PairView,
+  patches: PatchesView,
   steps: StepsView,
   translation: TranslationView,
   sources: SourcesView,
