@@ -30,6 +30,7 @@ PAGES = {
     "Start": [PageEntry("pages/home.py", "Home", is_default=True)],
     "Look inside": [
         PageEntry("pages/attention.py", "Attention"),
+        PageEntry("pages/positions.py", "Positions"),
         PageEntry("pages/families.py", "Families"),
     ],
     "Generate": [

@@ -14,6 +14,8 @@ import { MasksView } from "./masks.js";
 import { PairView } from "./pair.js";
 import { PatchesView } from "./patches.js";
 import { SourcesView } from "./sources.js";
+import { PositionsView } from "./positions.js";
+import { RotationView } from "./rotation.js";
 import { SwitchboardView } from "./switchboard.js";
 import { StepsView } from "./steps.js";
 import { TranslationView } from "./translation.js";
@@ -36,4 +38,6 @@ export const VIEWS = {
   translation: TranslationView,
   sources: SourcesView,
   decoder: DecoderView,
+  positions: PositionsView,
+  rotation: RotationView,
 };
