@@ -69,7 +69,7 @@ def show_all(pictures: home.Pictures, text: str) -> None:
             "CSV (numbers of every block)": ("blocks.csv", lambda: home.to_csv(pictures)),
             "JSON": ("blocks.json", lambda: home.to_json(pictures)),
         },
-        link={},
+        link={} if tour_at() is None else {"tour": str(tour_at())},
         text=text,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -97,16 +98,16 @@ def _open(block: str, layer: int) -> None:
     page = page_of(block)
     if page is None:
         return
-    place = settings_of(block, layer)
-    st.session_state.update(place)
+    st.session_state.update(settings_of(block, layer, Path(page.path).stem))
     st.switch_page(page.path)
 
 
-def settings_of(block: str, layer: int) -> dict[str, object]:
-    """What the pages that a block opens are to show."""
+def settings_of(block: str, layer: int, page: str) -> dict[str, object]:
+    """What the page that a block opens is to show: this model, and the block's place in it."""
     side, _, part = block.partition(".")
     settings: dict[str, object] = {"model": home.MODEL, "decoding_model": home.MODEL}
-    if side in ("encoder", "decoder"):
-        site = "cross" if part.startswith("cross") else side
-        settings |= {"site": site, "layer": layer, "head": 0, "view": "Heat map"}
-    return settings
+    if side not in ("encoder", "decoder"):
+        return settings
+    is_cross = part.startswith("cross") and page == "attention"
+    settings |= {"site": "cross" if is_cross else side, "layer": layer, "head": 0}
+    return settings | ({"view": "Heat map"} if page == "attention" else {})

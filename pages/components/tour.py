@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from pages.components.messages import show_warning
+from transformer_core.figures.home import TEXT
 from transformer_core.figures.tour import STOPS, Stop
 
 if TYPE_CHECKING:
@@ -19,15 +20,27 @@ if TYPE_CHECKING:
 NAME = "tour"
 """In the address and in the session: the number of the stop, from 1."""
 
+_KEY = "Key {}, where no field has the focus"
 _AT = "tour_at"
 """The stop whose page and settings were brought up; from there on a person may change them."""
 
+# The bar stays in sight where there is room; pictures that stick to the top keep below it.
 _STYLES = """
-.st-key-tour { padding: 10px 16px; }
+.st-key-tour { padding: 10px 16px 12px; }
+@media (min-width: 900px) and (min-height: 700px) {
+  :root { --tw-top: 160px; }
+  div:has(> .st-key-tour) {
+    position: sticky; top: 0; z-index: 90; background: light-dark(#fbfbfa, #131517);
+  }
+}
+@media (max-width: 640px) {
+  .st-key-tour-head > :first-child { flex: 1 1 100%; }
+  .st-key-tour p { font-size: 15px; }
+}
 .st-key-tour [data-testid=stMarkdownContainer] { margin-bottom: 0; }
-.st-key-tour p { margin-bottom: 0; }
-.st-key-tour .katex { font-size: 1.05em; }
-.st-key-tour .katex-display { margin: 0.2em 0; overflow: auto hidden; }
+.st-key-tour p { margin: 0; max-width: 130ch; }
+.st-key-tour p + p { margin-top: 6px; }
+.st-key-tour p + p .katex { margin-right: 2em; }
 """
 
 
@@ -75,11 +88,10 @@ def show_tour(title: str, find_page: Callable[[str], PageEntry | None]) -> None:
     if is_here:
         st.query_params[NAME] = str(number)
     st.html(f"<style>{_STYLES}</style>")
-    with st.container(border=True, key="tour", gap="small"):
+    with st.container(border=True, key="tour", gap="xsmall"):
         _head(number, stop, is_here=is_here)
         if is_here:
-            st.markdown(f"{stop.text}\n\n$${stop.equation}$$")
-            st.caption(f"{stop.source}. Keys: N next, P back, outside of a field.")
+            st.markdown(f"{stop.text}\n\n${stop.equation}$ {stop.source}")
 
 
 def _head(number: int, stop: Stop, *, is_here: bool) -> None:
@@ -91,6 +103,7 @@ def _head(number: int, stop: Stop, *, is_here: bool) -> None:
         st.button(
             "Back", icon=":material/arrow_back:", shortcut="P", key="tour-back",
             disabled=number == 1, on_click=_go, args=(number - 1,),
+            help=_KEY.format("P"),
         )  # fmt: skip
         is_last = number == len(STOPS)
         st.button(
@@ -98,6 +111,7 @@ def _head(number: int, stop: Stop, *, is_here: bool) -> None:
             icon=":material/check:" if is_last else ":material/arrow_forward:",
             icon_position="right", shortcut="N", key="tour-next", type="primary",
             on_click=_leave if is_last else partial(_go, number + 1),
+            help=_KEY.format("N"),
         )  # fmt: skip
         st.button(
             "Leave", icon=":material/close:", key="tour-leave", type="tertiary", on_click=_leave
@@ -118,8 +132,8 @@ def _leave() -> None:
 
 def _turn_to(page: PageEntry, number: int) -> bool:
     """Go to another page; False where a page runs by itself and knows no other."""
-    if "text" in st.query_params:  # a teacher's sentence goes along
-        st.session_state.setdefault("text", st.query_params["text"])
+    # Of a link: a teacher's sentence goes along, or else the one that the tour begins with.
+    st.session_state.setdefault("text", st.query_params.get("text", TEXT))
     try:
         st.switch_page(page.path, query_params={NAME: str(number)})
     except StreamlitAPIException:

@@ -27,7 +27,8 @@ def alignment(
 ) -> Payload:
     """What does each word of a translation read?
 
-    Options: ``words``, each with ``text`` and ``p``, the probability with which it was written.
+    Options: ``words``, each with ``text`` and ``p``, the probability with which it was written, and
+    ``written``, all of them as a text.
 
     Args:
         trace: Of the source and the whole translation.
@@ -69,7 +70,8 @@ def alignment(
         ),
         caption=f"A translation, “{_joined(trace)}”, and what each of its words reads.",
     )
-    return make_payload("alignment", picture, {"words": words}, {"weights": quantise(weights)})
+    options = {"words": words, "written": _joined(trace)}
+    return make_payload("alignment", picture, options, {"weights": quantise(weights)})
 
 
 def _joined(trace: Trace) -> str:

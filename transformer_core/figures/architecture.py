@@ -34,8 +34,9 @@ def architecture(
     """What does each part of the Transformer do with this sentence?
 
     Options: ``shape`` (of the model), ``blocks`` (words and numbers of each), ``layers`` (those
-    shown at first), ``predicted`` (the likeliest next token of each target position), and what
-    :func:`with_links` sets. The trigger ``open`` brings a block and its layer.
+    shown at first), ``predicted`` (the likeliest next token of each target position), ``written``
+    (the translation), and what :func:`with_links` sets. The trigger ``open`` brings a block and its
+    layer.
 
     Args:
         trace: Of source and translation.
@@ -57,6 +58,7 @@ def architecture(
         "blocks": blocks,
         "layers": {"encoder": 0, "decoder": decoder_layer},
         "predicted": list(predicted),
+        "written": trace.target_text,
         "opens": {},
         "highlight": None,
     }

@@ -20,6 +20,8 @@ export class AlignmentView extends View {
       on: { enter: (id) => this.hover(id), leave: () => this.hover(null), pick: (id) => this.hover(id) },
     });
     this.addStage(this.stage);
+    this.written = element("p", { class: "written" });
+    this.frame.body.append(this.written);
   }
 
   show() {
@@ -29,6 +31,7 @@ export class AlignmentView extends View {
     this.hovered = null;
     this.frame.tools.replaceChildren(this.frame.exportButtons(this.stage));
     this.fillTable();
+    this.written.replaceChildren(payload.options.written);
     this.stage.refresh();
     this.read();
   }

@@ -8,6 +8,7 @@ import { View } from "./view.js";
 
 const FIRST = "decoder.cross.block";
 const MAX_ROWS = 64;
+const ROOMY = "(min-width: 900px) and (min-height: 700px)";
 
 export class ArchitectureView extends View {
   constructor(node, host, state) {
@@ -45,6 +46,7 @@ export class ArchitectureView extends View {
   /** The block that the guided tour is at comes into sight and is said. */
   bringUp(id) {
     this.frame.say(this.sentence(id));
+    if (!matchMedia(ROOMY).matches) return; // the tour's own text comes first
     const behavior = prefersReducedMotion() ? "auto" : "smooth";
     setTimeout(() => this.stage.buttons.get(id)?.scrollIntoView({ block: "nearest", behavior }), 200);
   }

@@ -286,8 +286,7 @@ export class ArchitecturePicture {
     context.textBaseline = "middle";
     context.font = `bold ${layout.size.isNarrow ? 11 : 12.5}px ${theme.mono}`;
     context.fillStyle = theme.text;
-    const text = view.payload.queries.display.slice(1).join(" ");
-    context.fillText(fitted(context, text, box.width), x, box.y - layout.size.gap - layout.size.label / 2);
+    context.fillText(fitted(context, view.payload.options.written, box.width), x, box.y - layout.size.gap - layout.size.label / 2);
   }
 }
 
