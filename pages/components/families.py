@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 AUTO = "Head: one that looks around"
 AUTO_HELP = (
-    "Unless you choose one: in the middle layer, the head whose strongest weights fall neither on "
-    "the token itself nor on the first nor on a special one."
+    "Unless you choose one: in the middle layer, a head whose queries look firmly, but not all at "
+    "the same key; themselves, the first key and special tokens left out."
 )
 _OPENED = "opened_models"
 

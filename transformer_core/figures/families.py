@@ -198,10 +198,10 @@ def _in_words(site: dict[str, Any]) -> str:
 
 
 def default_place(trace: Trace, site: str) -> Place:
-    """Return the head at a site whose weights are furthest from resting on one key or on all.
+    """Return a head at a site whose queries look firmly, and not all at the same key.
 
-    The largest total weight that falls neither on the query itself, nor on the first key, nor on a
-    special token, in the middle layer; where all rest there, head 0.
+    In the middle layer, the largest of: the mean over queries of the strongest weight, less the
+    strongest mean weight of a key; the query itself, the first key and special tokens left out.
     """
     layer = trace.n_layers(site) // 2
     patterns = trace.pattern(site, layer=layer).numpy().copy()
@@ -209,5 +209,5 @@ def default_place(trace: Trace, site: str) -> Place:
     if site != "cross":
         patterns[:, :, 0] = 0
         patterns[:, np.eye(*patterns.shape[1:]) > 0] = 0
-    strongest = patterns.max(axis=2).mean(axis=1)
-    return Place(site, layer, int(strongest.argmax()))
+    looks = patterns.max(axis=2).mean(axis=1) - patterns.mean(axis=1).max(axis=1)
+    return Place(site, layer, int(looks.argmax()))

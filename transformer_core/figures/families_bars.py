@@ -41,7 +41,7 @@ def probability_bars(
     base = alt.Chart({"values": rows}).encode(
         x=alt.X(
             "probability:Q",
-            title="probability",
+            title=None,
             scale=alt.Scale(domain=[0, 1.12], nice=False),
             axis=alt.Axis(grid=False, values=[0, 0.5, 1], format=".1f"),
         ),
@@ -53,7 +53,7 @@ def probability_bars(
     )
     drawn = base.mark_bar(color=colours["value"], cornerRadiusEnd=2)
     words = base.mark_text(align="left", dx=4, color=colours["text"]).encode(text="shown:N")
-    return alt.LayerChart(layer=[drawn, words], height=BAR * len(rows))
+    return alt.LayerChart(layer=[drawn, words], height=alt.Step(BAR))
 
 
 def written(probability: float) -> str:

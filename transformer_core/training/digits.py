@@ -7,6 +7,7 @@ patches are single pixels, since the images have no more than 8 × 8 of them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from transformer_core.models.vision_digits import HELD_OUT, INK, NAME, SIDE, pix
 
 N_CLASSES = 10
 SHAPE = ("patch_size", "d_model", "n_heads", "n_layers", "d_ff", "dropout")
+LICENCE = "CC BY 4.0 (data: UCI, by way of scikit-learn)"
 DATA = "UCI Optical Recognition of Handwritten Digits, test part, as scikit-learn ships it"
 
 OnEpoch = Callable[["Epoch"], None]
@@ -238,6 +240,8 @@ def _save(
         },
         "learnt": {"images": len(learnt), "accuracy": round(float(learnt_right.mean()), 4)},
         "data": DATA,
+        "licence": LICENCE,
+        "revision": hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()[:12],
         "recipe": asdict(recipe),
     }
     _write_json(out / "card.json", facts)
