@@ -31,6 +31,7 @@ PAGES = {
     "Look inside": [
         PageEntry("pages/attention.py", "Attention"),
         PageEntry("pages/positions.py", "Positions"),
+        PageEntry("pages/layer.py", "Inside a layer"),
         PageEntry("pages/families.py", "Families"),
     ],
     "Generate": [

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from transformer_core.errors import NotInTraceError
-from transformer_core.tracing.parts import Part, Parts, is_same
+from transformer_core.tracing.parts import Part, Parts, bias_of, is_same
 from transformer_core.tracing.seat import Place
 
 BlockKind = Literal["attention", "cross", "feed-forward"]
@@ -36,12 +36,14 @@ class FeedForward:
         up: What the activated ones are multiplied by; None without a gate (GLU, Shazeer 2020).
         post: What the second matrix reads.
         function: The non-linearity, as the code calls it; empty where the code calls none by name.
+        has_bias: Whether the first matrix adds one.
     """
 
     pre: Float[Tensor, "pos d_ff"]
     up: Float[Tensor, "pos d_ff"] | None
     post: Float[Tensor, "pos d_ff"]
     function: str
+    has_bias: bool = False
 
     @property
     def is_gated(self) -> bool:
@@ -296,16 +298,17 @@ def _feed_forward(matrices: Sequence[Part], inside: Sequence[Part]) -> FeedForwa
     post = out.entering
     called = [part for part in inside if part.kind == "function"]
     halves = [part.leaving for part in first]
+    has_bias = bias_of(first[0]) is not None
     if len(first) == 1 and first[0].leaving.shape[-1] == 2 * post.shape[-1]:
         halves = list(first[0].leaving.chunk(2, dim=-1))  # gate and up in one matrix (Phi-3)
     if len(halves) == 1:
         name = next((f.class_name for f in called if is_same(f.entering, halves[0])), "")
-        return FeedForward(halves[0], None, post, name)
+        return FeedForward(halves[0], None, post, name, has_bias)
     for function in called:
         for gate, up in (halves, halves[::-1]):
             if is_same(function.entering, gate):
-                return FeedForward(gate, up, post, function.class_name)
-    return FeedForward(halves[0], halves[1], post, "")
+                return FeedForward(gate, up, post, function.class_name, has_bias)
+    return FeedForward(halves[0], halves[1], post, "", has_bias)
 
 
 def _lost(layer: Part, place: Place, what: str) -> NotInTraceError:

@@ -9,13 +9,17 @@ import { DimsView } from "./dims.js";
 import { FieldView } from "./field.js";
 import { GridView } from "./grid.js";
 import { HeatmapView } from "./heatmap.js";
+import { LayerView } from "./layer.js";
 import { LinksView } from "./links.js";
+import { LogitView } from "./logit.js";
 import { MasksView } from "./masks.js";
 import { PairView } from "./pair.js";
 import { PatchesView } from "./patches.js";
-import { SourcesView } from "./sources.js";
 import { PositionsView } from "./positions.js";
 import { RotationView } from "./rotation.js";
+import { SchemesView } from "./schemes.js";
+import { SourcesView } from "./sources.js";
+import { SumView } from "./sum.js";
 import { SwitchboardView } from "./switchboard.js";
 import { StepsView } from "./steps.js";
 import { TranslationView } from "./translation.js";
@@ -25,11 +29,15 @@ export const VIEWS = {
   architecture: ArchitectureView,
   heatmap: HeatmapView,
   grid: GridView,
+  layer: LayerView,
   links: LinksView,
+  logit: LogitView,
   dims: DimsView,
   cards: CardsView,
   causes: CausesView,
   field: FieldView,
+  schemes: SchemesView,
+  sum: SumView,
   switchboard: SwitchboardView,
   masks: MasksView,
   pair: PairView,
