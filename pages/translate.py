@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components import documents
-from pages.components.cache import is_loaded
+from pages.components.cache import is_loaded, writer_of
 from pages.components.carry import restore_text
 from pages.components.footer import Files, footer
 from pages.components.messages import show_error
@@ -17,8 +17,8 @@ from pages.components.text import read_text
 from pages.components.top_row import wait_for_model
 from pages.components.translator import Asked, strategy_controls, translation
 from transformer_core.decoding.strategies import Strategy
-from transformer_core.errors import TransformerCoreError
-from transformer_core.tasks.summarization import Length
+from transformer_core.errors import TooLongToKeepError, TransformerCoreError
+from transformer_core.tasks.summarization import MAX_TOKENS, Length
 
 EXPLANATION = r"""
 The model reads the source and then writes one token at a time, each from the distribution
@@ -46,15 +46,18 @@ def task_changed() -> None:
 
 
 def result(how: Strategy | Length) -> Files:
-    """What the model makes of the text; returns its files."""
+    """What the model makes of the text; returns its files.
+
+    Raises:
+        TooLongToKeepError: If the text is too long to be looked at word by word.
+    """
+    from transformer_core.tasks.streaming import check_kept
+
+    is_summary = isinstance(how, Length)
+    check_kept(writer_of(str(model_id)), text, limit=MAX_TOKENS if is_summary else None)
     if isinstance(how, Length):
         return summary(Wanted(str(model_id), text, how))
     return translation(Asked(str(model_id), text, how))
-
-
-def as_document() -> None:
-    """Work through the text as a document, a sentence a text."""
-    st.session_state.update({documents.TYPED: text, "input": "Document"})
 
 
 set_up("Translate & summarise")
@@ -92,6 +95,9 @@ try:
         files = result(how)
     elif (document := documents.choose_document()) is not None:
         files = documents.work_through(documents.Asked(model_id, how), document)
+except TooLongToKeepError as error:
+    show_error(error)
+    documents.offer(text)
 except TransformerCoreError as error:
     show_error(error)
 call = f"model.translate({text!r}, {how!r})".replace("Greedy(", "tc.Greedy(").replace(

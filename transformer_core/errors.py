@@ -38,6 +38,23 @@ class TextTooLongError(InputError):
         )
 
 
+class TooLongToKeepError(InputError):
+    """A text too long for every step of writing from it to be kept in memory.
+
+    Attributes:
+        n_tokens: Tokens that the text has.
+        limit: Tokens of a text whose steps are kept.
+    """
+
+    def __init__(self, n_tokens: int, limit: int) -> None:
+        self.n_tokens = n_tokens
+        self.limit = limit
+        super().__init__(
+            f"The text has {n_tokens:,} tokens; up to {limit:,} are worked on with every step kept "
+            "to be looked at. Work through it as a document: there only the words are kept."
+        )
+
+
 class MaskError(TransformerCoreError):
     """A mask that leaves some query position nothing to attend to, or has the wrong shape."""
 

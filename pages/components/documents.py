@@ -12,7 +12,7 @@ import streamlit as st
 from pages.components.cache import model_of
 from pages.components.live_text import live_text, watch
 from pages.components.messages import plain, show_error
-from transformer_core.decoding.strategies import Strategy
+from transformer_core.decoding.strategies import Beam, Strategy
 from transformer_core.errors import TransformerCoreError
 from transformer_core.tasks import documents
 from transformer_core.tasks.summarization import Length
@@ -56,6 +56,16 @@ class Kept:
     done: documents.Progress = field(default_factory=lambda: documents.Progress((), 0))
 
 
+def offer(text: str) -> None:
+    """Offer to work through a typed text as a document, a sentence a text."""
+    st.button(
+        "Work through it as a document",
+        icon=":material/description:",
+        on_click=st.session_state.update,
+        args=({TYPED: text, "input": "Document"},),
+    )
+
+
 def choose_document() -> Document | None:
     """Let a person choose a file, and of a CSV a column; None until there is something to do."""
     st.caption(
@@ -86,17 +96,18 @@ def work_through(asked: Asked, document: Document) -> Files:
     n_texts = len(document.texts)
     done = _done(asked, document)
     what = f"{n_texts:,} text" + ("" if n_texts == 1 else "s")
-    is_asked = st.session_state.get(f"{PLACE}-go") == repr((asked, document))
-    if is_asked:
+    begun, time_of_asking = st.session_state.get(f"{PLACE}-go", (None, 0))
+    if begun == (asked, document):
         work = partial(_work, asked, document, _kept())
-        live = live_text(PLACE, (asked, document, len(done.results)), work)
+        live = live_text(PLACE, (begun, time_of_asking), work)
         if not live.is_over:
             watch(PLACE, live, _draw_progress)
             return {}
         if live.error:
             show_error(live.error)
-        del st.session_state[f"{PLACE}-go"]
-        done = _done(asked, document)
+        done = _kept().done
+        if live.is_stopped and not done.results:
+            st.caption("Stopped before the first results.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if not done.is_complete:
             st.button(
@@ -107,7 +118,9 @@ def work_through(asked: Asked, document: Document) -> Files:
                 icon=":material/play_arrow:",
                 key=f"{PLACE}-start",
                 on_click=partial(
-                    st.session_state.__setitem__, f"{PLACE}-go", repr((asked, document))
+                    st.session_state.__setitem__,
+                    f"{PLACE}-go",
+                    ((asked, document), time_of_asking + 1),
                 ),
             )
         st.caption(plain(f"{document.name}: {what}. {_how(asked.how)}"))
@@ -191,7 +204,8 @@ def _column(table: documents.Table) -> str | None:
 def _how(how: Strategy | Length) -> str:
     if isinstance(how, Length):
         return f"{how.at_least} to {how.at_most} tokens each."
-    return f"{how!r}, similar lengths together in a batch; the order stays."
+    search = f"Beam search, {how.n_beams} wide" if isinstance(how, Beam) else "Greedy search"
+    return f"{search}; similar lengths share a batch, the order stays."
 
 
 def _draw_progress(state: documents.Progress) -> None:

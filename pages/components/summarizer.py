@@ -144,8 +144,7 @@ def _files(state: SummaryState, payload: Payload) -> Files:
 
 
 def _work(wanted: Wanted, should_stop: ShouldStop) -> Iterator[SummaryState]:
-    from transformer_core.tasks.summarization import check_kept, stream_summary
+    from transformer_core.tasks.summarization import stream_summary
 
     model = writer_of(wanted.model_id)
-    check_kept(model, wanted.text)
     return stream_summary(model, wanted.text, wanted.length, should_stop=should_stop)

@@ -1,5 +1,6 @@
 """The Translate & summarise page: what it shows, and what it says to odd input."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,13 @@ def translated(page: AppTest, text: str) -> AppTest:
     return page
 
 
+def wait_for_no_work() -> None:
+    end = time.monotonic() + 20
+    while any(thread.name == "work" for thread in threading.enumerate()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_a_sentence_is_translated_with_its_numbers(page: AppTest) -> None:
     translated(page, "Where is the station?")
     assert not page.exception
@@ -61,12 +69,108 @@ def test_an_empty_text_says_what_to_do(page: AppTest, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["😀😀", "日本語の文です。", "nul \x00 here", "<b>*bold*</b>", "a" * 400]
+    "text",
+    [
+        "😀😀",
+        "日本語の文です。",
+        "nul \x00 and bell \x07 here",
+        "<b>*bold*</b> $x$ [link](http://a)",
+        "a" * 400,
+        "מה שלומך היום?",
+        "Où est la gare ?",
+        "one\u2028two\u202ethree",
+    ],
 )
 def test_odd_texts_are_answered_without_a_traceback(page: AppTest, text: str) -> None:
     translated(page, text)
     assert not page.exception
     assert page.text_input(key="text").value == text
+
+
+def test_a_text_of_ten_thousand_words_is_kept_and_offered_as_a_document(page: AppTest) -> None:
+    text = "The cat sat on the mat number seven. " * 1250
+    translated(page, text)
+    assert not page.exception
+    assert "up to 1,024" in page.error[0].value
+    assert page.text_input(key="text").value == text
+    next(b for b in page.button if "as a document" in b.label).click().run()
+    assert not page.exception
+    assert any("1,250 texts" in caption.value for caption in page.caption)
+    assert any(b.label == "Translate 1,250 texts" for b in page.button)
+
+
+def test_a_document_is_worked_through_stopped_and_gone_on_with(page: AppTest) -> None:
+    page.session_state["translate_search"] = "Greedy"
+    page.session_state["document_text"] = "The cat sat. " * 150
+    page.session_state["input"] = "Document"
+    page.run()
+    page.button(key="document-start").click().run()
+    page.button(key="document-stop").click().run()
+    wait_for_no_work()
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert any("Stopped" in caption.value for caption in page.caption)
+    page.button(key="document-start").click().run()
+    wait_for_no_work()
+    page.run()
+    assert len(page.dataframe) == 1
+    assert any("tokens/s" in caption.value for caption in page.caption)
+    assert not any(button.key == "document-start" for button in page.button)
+
+
+def test_a_stop_leaves_no_thread_and_what_was_written(page: AppTest) -> None:
+    page.session_state["text"] = "The cat sat on the mat. " * 40
+    page.run()
+    page.button(key="translation-stop").click().run()
+    wait_for_no_work()
+    page.run()
+    assert not page.exception
+    assert any("Stopped" in caption.value for caption in page.caption)
+
+
+def test_a_page_that_is_left_leaves_no_computation() -> None:
+    st.cache_resource.clear()
+    cache.model_of(MODEL)
+    page = AppTest.from_string(
+        "import runpy, streamlit as st\n"
+        "from pages.components.navigation import set_up\n"
+        "if st.session_state.get('elsewhere'):\n"
+        "    set_up('Elsewhere')\n"
+        "else:\n"
+        f"    runpy.run_path({str(PAGE)!r})\n",
+        default_timeout=60,
+    )
+    page.session_state["text"] = "The dog ran away from the house. " * 40
+    page.run()
+    assert not page.exception
+    assert any(thread.name == "work" for thread in threading.enumerate())
+    page.session_state["elsewhere"] = True
+    page.run()
+    wait_for_no_work()
+    st.cache_resource.clear()
+
+
+def test_a_result_is_taken_to_the_other_pages_with_model_text_and_target(page: AppTest) -> None:
+    translated(page, "Where is the station?")
+    written = next(m.value for m in page.markdown if m.value.startswith("####")).removeprefix(
+        "#### "
+    )
+    state = page.session_state
+    opened = next(b for b in page.button if b.label == "Open in Attention")
+    opened.click().run()
+    assert state["model"] == MODEL
+    assert state["text"] == "Where is the station?"
+    assert state["site"] == "cross"
+    model, text, target = state["carried_target"]
+    assert (model, text) == (MODEL, "Where is the station?")
+    assert target.replace("\\", "") in written.replace("\\", "")
+
+
+def test_results_have_files(page: AppTest) -> None:
+    translated(page, "Where is the station?")
+    labels = {button.label for button in page.get("download_button")}
+    assert {"TXT", "TMX (translation memory)", "CSV (alignment)"} <= labels
 
 
 def test_an_example_gives_way_to_that_of_the_other_task(page: AppTest) -> None:

@@ -19,7 +19,9 @@ from transformer_core.tasks.translation import translate
 
 MAX_TEXTS = 20_000
 CHUNK = 64
-"""Texts that are translated before progress is told."""
+"""Texts that are translated before progress is told, at most; the first ones are fewer."""
+
+FIRST_CHUNK = 8
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def translated(
     yield state
     while not state.is_complete and not should_stop():
         since, start = time.perf_counter(), len(state.results)
-        chunk = texts[start : start + CHUNK]
+        chunk = texts[start : start + min(CHUNK, max(FIRST_CHUNK, start))]
         try:
             done = translate(model, chunk, strategy, on_progress=lambda *_: not should_stop())
         except StoppedError:

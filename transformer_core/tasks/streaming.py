@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from transformer_core.decoding.beam_search import BeamDecoding
-from transformer_core.errors import InputError
+from transformer_core.errors import TooLongToKeepError
 from transformer_core.tasks.sentences import Piece, fitting
 from transformer_core.tasks.translation import COMFORTABLE, HasTokenizer, token_count
 
@@ -105,6 +105,23 @@ class StreamState:
         return tuple(notes)
 
 
+def check_kept(model: HasTokenizer, text: str, limit: int | None = None) -> None:
+    """Check that a text is short enough to be worked on with every step kept.
+
+    Args:
+        model: What reads it.
+        text: Any text.
+        limit: Tokens; :data:`MAX_TOKENS` if None.
+
+    Raises:
+        TooLongToKeepError: If it is not.
+    """
+    n_tokens = token_count(model, text)
+    most = MAX_TOKENS if limit is None else limit
+    if n_tokens > most:
+        raise TooLongToKeepError(n_tokens, most)
+
+
 def stream_translation(
     model: StepWriter,
     text: str,
@@ -125,14 +142,10 @@ def stream_translation(
         should_stop: Asked before every token.
 
     Raises:
-        InputError: If the text cannot be encoded, or has more tokens than :data:`MAX_TOKENS`.
+        InputError: If the text cannot be encoded.
+        TooLongToKeepError: If it has more tokens than :data:`MAX_TOKENS`.
     """
-    n_tokens = token_count(model, text)
-    if n_tokens > MAX_TOKENS:
-        raise InputError(
-            f"The text has {n_tokens:,} tokens; up to {MAX_TOKENS:,} are translated with every "
-            "step kept to be looked at. Translate it as a document: there only the words are kept."
-        )
+    check_kept(model, text)
     limit = COMFORTABLE if model.n_ctx is None else min(COMFORTABLE, model.n_ctx)
     pieces = fitting(text, lambda part: token_count(model, part), limit, language=language)
     done: tuple[PartState, ...] = ()

@@ -29,7 +29,7 @@ COMFORTABLE = 1024
 """Tokens up to which a text is summarised as one; longer ones are cut at their sentences."""
 
 MAX_TOKENS = 4096
-"""Tokens of a text that is summarised with every step kept; see :func:`check_kept`."""
+"""Tokens of a text that is summarised with every step kept (see :func:`.streaming.check_kept`)."""
 
 LANGUAGE = "en"
 
@@ -273,20 +273,6 @@ def summarize(
         for state in stream_summary(model, text, length, strategy=strategy):  # noqa: B007
             pass
     return state
-
-
-def check_kept(model: Summarizer, text: str) -> None:
-    """Check that a text is short enough to be summarised with every step kept.
-
-    Raises:
-        InputError: If it is not: steps hold scores of the whole vocabulary, and what was read.
-    """
-    n_tokens = token_count(model, text)
-    if n_tokens > MAX_TOKENS:
-        raise InputError(
-            f"The text has {n_tokens:,} tokens; up to {MAX_TOKENS:,} are summarised with every "
-            "step kept to be looked at. Summarise it as a document: there only the words are kept."
-        )
 
 
 def pieces_of(model: Summarizer, text: str, length: Length) -> list[Piece]:

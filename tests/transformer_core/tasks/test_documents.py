@@ -55,7 +55,7 @@ def test_many_texts_are_translated_in_order_and_stop_between_batches(tmp_path: P
     model = load(make_translator(tmp_path / "model"))
     texts = ["The cat sat.", "", "The dog ran."] * 50
     states = [*documents.translated(model, texts, lambda: False)]
-    assert [len(state.results) for state in states] == [0, 64, 128, 150]
+    assert [len(state.results) for state in states] == [0, 8, 16, 32, 64, 128, 150]
     assert states[-1].share == 1
     assert states[-1].results[1] == ""
     assert states[-1].results[0] == model.translate("The cat sat.")  # type: ignore[attr-defined]

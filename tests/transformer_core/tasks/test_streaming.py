@@ -8,7 +8,7 @@ import pytest
 from tests.support.tiny_models import make_tiny
 from tests.support.tiny_translator import make_translator
 from transformer_core.decoding.strategies import Beam, Greedy
-from transformer_core.errors import InputError
+from transformer_core.errors import InputError, TooLongToKeepError
 from transformer_core.models.loading import load
 from transformer_core.tasks import streaming
 from transformer_core.tasks.streaming import StreamState, stream_translation
@@ -92,8 +92,9 @@ def test_a_text_too_long_to_keep_its_steps_says_what_to_do(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "MAX_TOKENS", 5)
-    with pytest.raises(InputError, match=r"tokens; up to 5 .* as a document"):
+    with pytest.raises(TooLongToKeepError, match=r"tokens; up to 5 .* as a document"):
         next(stream_translation(model, TEXT, LIMITED))
+    streaming.check_kept(model, TEXT, limit=100)
 
 
 def test_several_texts_keep_their_order_and_beams_are_searched(model: Any) -> None:

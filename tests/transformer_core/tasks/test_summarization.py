@@ -28,7 +28,6 @@ from transformer_core.tasks.summarization import (
     Length,
     SummaryPart,
     SummaryState,
-    check_kept,
     pieces_of,
     prompt_for,
     stream_summary,
@@ -114,15 +113,6 @@ def test_shares_of_source_sentences_sum_to_one(chat: Any) -> None:
     assert (weights.sum(dim=1) - 1).abs().max() < 1e-6
     with pytest.raises(InputError):
         shares(part.steps, [(10_000, 10_001)])
-
-
-def test_a_text_too_long_to_keep_its_steps_says_what_to_do(
-    chat: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check_kept(chat, TEXT)
-    monkeypatch.setattr(summarization, "MAX_TOKENS", 5)
-    with pytest.raises(InputError, match=r"tokens; up to 5 .* as a document"):
-        check_kept(chat, TEXT)
 
 
 def test_a_long_text_is_summarised_in_parts_also_where_the_model_could_read_more(
