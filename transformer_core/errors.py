@@ -85,3 +85,7 @@ class CheckpointError(TransformerCoreError):
 
 class StoppedError(TransformerCoreError):
     """Work that somebody stopped."""
+
+
+class BusyError(TransformerCoreError):
+    """A server that has no room for one more; the message says what is full and what to do."""
