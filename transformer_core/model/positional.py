@@ -104,7 +104,9 @@ class RotaryPositions(nn.Module):
     def __init__(self, d_head: int, base: float = 10_000.0) -> None:
         super().__init__()
         even = torch.arange(0, d_head, 2, dtype=torch.float32)
-        self.register_buffer("inverse_wavelengths", base ** (-even / d_head), persistent=False)
+        # As Llama rounds it: the last bit of a speed grows to 1e-4 radians by position 2,000.
+        speed = 1.0 / base ** (even / d_head)
+        self.register_buffer("inverse_wavelengths", speed, persistent=False)
 
     def rotation(
         self, start: int, end: int
