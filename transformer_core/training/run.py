@@ -156,8 +156,20 @@ def is_milestone(step: int) -> bool:
     return round(milestone) == step
 
 
-def start_run(folder: Path, plan: Plan, *, engine: Engine | None = None) -> Run:
+def start_run(
+    folder: Path,
+    plan: Plan,
+    *,
+    engine: Engine | None = None,
+    tokenizer: BpeTokenizer | None = None,
+) -> Run:
     """Begin a run in a new folder.
+
+    Args:
+        folder: Where it is kept.
+        plan: What it is started with.
+        engine: Where it runs; this process if not given.
+        tokenizer: What texts are read with; learnt from the corpora if not given.
 
     Raises:
         CheckpointError: If there is a run already, or the weights to begin from do not fit.
@@ -169,7 +181,7 @@ def start_run(folder: Path, plan: Plan, *, engine: Engine | None = None) -> Run:
         raise CheckpointError(f"{folder} holds a run already: resume it, or name a new folder.")
     corpora = read_corpora(plan.corpora)
     engine.wait()
-    tokenizer = _first_tokenizer(plan, corpora)
+    tokenizer = tokenizer or _first_tokenizer(plan, corpora)
     trainer = _trainer(plan, corpora, tokenizer, engine)
     if plan.init_from is not None:
         _load_weights(trainer, Path(plan.init_from))

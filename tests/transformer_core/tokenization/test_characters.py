@@ -1,3 +1,5 @@
+"""A vocabulary of characters: one token each, and nothing unknown."""
+
 import pytest
 
 from transformer_core.tokenization.characters import train_characters

@@ -1,3 +1,5 @@
+"""Runs that a page watches: alone and beside others, paused, lost and found again."""
+
 import math
 import threading
 import time

@@ -1,3 +1,5 @@
+"""Settings of a run, the count of parameters, and the limits of a server."""
+
 from dataclasses import replace
 from itertools import product
 from pathlib import Path

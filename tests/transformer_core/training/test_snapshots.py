@@ -1,3 +1,5 @@
+"""Films of attention and exams, against traces of the same model and against torch."""
+
 from pathlib import Path
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Toy tasks have right answers; pairs of ones own are checked before they are learned from."""
+
 import datetime
 import random
 
