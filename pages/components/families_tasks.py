@@ -36,8 +36,8 @@ def similarity(model_id: str, trace: Trace) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.metric("Cosine similarity", f"{found.cosine:.3f}", width="content")
             st.caption(
-                f"1: same meaning, 0: nothing in common. The mean of each sentence's tokens, "
-                f"{found.n_dimensions} numbers of length 1, multiplied "
+                "1 for the same direction, near 0 for unrelated sentences: the scalar product of "
+                f"each sentence's mean token, {found.n_dimensions} numbers of length 1 "
                 "([Reimers & Gurevych 2019](https://arxiv.org/abs/1908.10084), section 3)."
             )
         if not found.is_trained_for:
@@ -107,8 +107,8 @@ def translation(model_id: str, trace: Trace) -> None:
     st.markdown(f"**{'Translation' if card.task == 'translation' else 'What it writes'}**")
     st.markdown(f"> {plain(trace.target_text or '')}")
     st.caption(
-        "Written greedily, token by token; the pictures above are of its last step, all of them at "
-        "once. Translate & summarise searches better."
+        "Written greedily, token by token; the maps above show all of its steps, read in one pass. "
+        "Translate & summarise searches with beams."
     )
 
 

@@ -93,8 +93,6 @@ def _read(trace: Trace, chosen: Chosen) -> None:
 
     if isinstance(chosen.image, bytes) and st.session_state["image_source"] == "Upload":
         st.image(preview(chosen.image), width=200)
-    for note in trace.notes:
-        st.caption(plain(note))
     bars = read_bars(trace)
     if not bars:
         st.caption("This model has no classes: it was saved without the head that names them.")
