@@ -24,7 +24,8 @@ window.began = 0; window.painted = 0; window.before = "";
 const shown = () => [...document.querySelectorAll(".st-key-growing, .st-key-written")]
   .map((node) => node.innerText.replace("▍", "").trim()).join(" ").trim();
 addEventListener("keydown", (event) => {
-  if (event.key === "Enter") { window.began = event.timeStamp; window.before = shown(); window.painted = 0; }
+  if (event.key !== "Enter") return;
+  Object.assign(window, { began: event.timeStamp, before: shown(), painted: 0 });
 }, true);
 new MutationObserver(() => {
   if (!window.began || window.painted) return;
@@ -44,25 +45,36 @@ def main() -> int:
     parser.add_argument("--summaries", type=int, default=7)
     args = parser.parse_args()
     where = machine()
-    with browsing() as browser, tempfile.TemporaryDirectory() as folder:
-        with running_app(Path(folder)) as app:
-            page = browser.new_page(viewport={"width": 1440, "height": 1000})
-            page.add_init_script(CLOCK)
-            figures = []
-            for search in ("Beam", "Greedy"):
-                page.goto(f"{app.url}/translate")
-                page.locator(".st-key-written").wait_for(timeout=120_000)
-                page.get_by_role("radio", name=search, exact=True).click()
-                settle(page)
-                what = f"Enter → first words of a translation painted, {search.lower()}"
-                times = waits(page, itertools.islice(sentences(), args.runs + 2))
-                figures.append(Figure.of(what, times, bar=250, unit="ms"))
-            page.goto(f"{app.url}/translate?task=Summarise")
-            page.locator(".st-key-written").wait_for(timeout=240_000)
-            what = f"Enter → first words of a summary of {len(EXAMPLES['Summarise'])} characters"
-            times = waits(page, itertools.islice(paragraphs(), args.summaries + 2))
-            figures.append(Figure.of(what, [t / 1000 for t in times], bar=2.5, unit="s"))
+    with (
+        browsing() as browser,
+        tempfile.TemporaryDirectory() as folder,
+        running_app(Path(folder)) as app,
+    ):
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.add_init_script(CLOCK)
+        figures = [translated(page, app.url, search, args.runs) for search in ("Beam", "Greedy")]
+        figures.append(summarised(page, app.url, args.summaries))
     return publish("live", figures, where)
+
+
+def translated(page: Page, url: str, search: str, runs: int) -> Figure:
+    """Until the first words of a sentence's translation."""
+    page.goto(f"{url}/translate")
+    page.locator(".st-key-written").wait_for(timeout=120_000)
+    page.get_by_role("radio", name=search, exact=True).click()
+    settle(page)
+    what = f"Enter → first words of a translation painted, {search.lower()} search"
+    times = waits(page, itertools.islice(sentences(), runs + 2))
+    return Figure.of(what, times, bar=250, unit="ms")
+
+
+def summarised(page: Page, url: str, runs: int) -> Figure:
+    """Until the first words of a paragraph's summary."""
+    page.goto(f"{url}/translate?task=Summarise")
+    page.locator(".st-key-growing").wait_for(timeout=120_000)
+    what = f"Enter → first words of a summary painted, {len(EXAMPLES['Summarise'])} characters"
+    times = waits(page, itertools.islice(paragraphs(), runs + 2))
+    return Figure.of(what, [time / 1000 for time in times], bar=2.5, unit="s")
 
 
 def sentences() -> Iterable[str]:
@@ -82,9 +94,12 @@ def waits(page: Page, texts: Iterable[str]) -> list[float]:
     times = []
     box = page.get_by_role("textbox", name="Text")
     for text in texts:
+        stop = page.get_by_role("button", name="Stop", exact=True)
+        if stop.count():
+            stop.click()
         page.wait_for_function("!document.querySelector('.st-key-growing')", timeout=120_000)
         settle(page)
-        page.wait_for_timeout(400)
+        page.wait_for_timeout(300)
         box.fill(text)
         page.wait_for_timeout(150)
         box.press("Enter")

@@ -8,7 +8,7 @@ from pages.components import documents
 from pages.components.cache import is_loaded, writer_of
 from pages.components.carry import restore_text
 from pages.components.footer import Files, footer
-from pages.components.messages import show_error
+from pages.components.messages import show_error, show_warning
 from pages.components.navigation import set_up
 from pages.components.summarizer import Wanted, length_controls, summary
 from pages.components.task_examples import EXAMPLES
@@ -18,7 +18,11 @@ from pages.components.top_row import wait_for_model
 from pages.components.translator import Asked, strategy_controls, translation
 from transformer_core.decoding.strategies import Strategy
 from transformer_core.errors import TooLongToKeepError, TransformerCoreError
+from transformer_core.tasks.documents import languages_of
 from transformer_core.tasks.summarization import MAX_TOKENS, Length
+
+ENGLISH = ("en", "und")
+"""Languages of models that learned English, as far as their names tell."""
 
 EXPLANATION = r"""
 The model reads the source and then writes one token at a time, each from the distribution
@@ -51,8 +55,11 @@ def result(how: Strategy | Length) -> Files:
     Raises:
         TooLongToKeepError: If the text is too long to be looked at word by word.
     """
+    from transformer_core.tasks.language import doubt
     from transformer_core.tasks.streaming import check_kept
 
+    if (why := doubt(text)) is not None and languages_of(str(model_id))[0] in ENGLISH:
+        show_warning(why)
     is_summary = isinstance(how, Length)
     check_kept(writer_of(str(model_id)), text, limit=MAX_TOKENS if is_summary else None)
     if isinstance(how, Length):

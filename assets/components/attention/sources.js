@@ -15,7 +15,7 @@ export class SourcesView extends View {
   constructor(node, host, state) {
     super(node, host, state);
     this.frame.layout.classList.add("single");
-    this.written = element("ol", { class: "sentences written", dir: "auto" });
+    this.written = element("ol", { class: "sentences of-summary", dir: "auto" });
     this.source = element("div", { class: "sentences source", dir: "auto" });
     const heading = (words) => element("h4", { class: "line-name" }, words);
     this.texts = element(
