@@ -95,6 +95,26 @@ class TransformerConfig:
             return ("encoder",)
         return ("encoder", "decoder", "cross") if self.n_encoder_layers else ("decoder",)
 
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers a model of this shape learns, counted without making it."""
+        d, ff = self.d_model, self.d_ff
+        attention, feed_forward, norm = 4 * (d * d + d), 2 * d * ff + ff + d, 2 * d
+        n_reads = 2 if self.n_encoder_layers else 1  # of a decoder layer: itself, the memory
+        encoder = attention + feed_forward + 2 * norm
+        decoder = n_reads * attention + feed_forward + (n_reads + 1) * norm
+        table = self.vocab_size * d
+        n_tables = (1 if self.shares_embeddings else 2) + (not self.is_tied)
+        # A side without layers has its positions and its norm all the same.
+        return (
+            self.n_encoder_layers * encoder
+            + self.n_decoder_layers * decoder
+            + n_tables * table
+            + (self.vocab_size if self.has_output_bias else 0)
+            + (2 * norm if self.has_final_norm else 0)
+            + (2 * self.n_ctx * d if self.positions == "learned" else 0)
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a JSON file."""
         return asdict(self)

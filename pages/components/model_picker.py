@@ -91,7 +91,15 @@ def _cards(kind: str) -> tuple[dict[str, ModelCard], dict[str, ModelCard]]:
     return here, {card.id: card for card in listed if card.id not in here}
 
 
+def open_model(name: str, kind: str = "text") -> None:
+    """Put a model into this session's list, such as one that was just trained."""
+    _remember(kind, name, _cards(kind)[0])
+
+
 def _opened_card(name: str) -> ModelCard:
+    card = find_card(name)
+    if card is not None and card.origin == "trained":
+        return card
     is_folder = Path(name).expanduser().exists()
     return ModelCard(
         name, Path(name).name if is_folder else name, "local folder" if is_folder else "hub", ""
@@ -125,11 +133,19 @@ def _settle(other: OtherModel, here: dict[str, ModelCard], default: str) -> None
     first = default if default in here else next(iter(here))
     if asked == default:
         st.session_state[other.key] = first
-    elif not is_closed() and find_card(asked) is None and is_here(asked):
+    elif _may_open(asked):
         _remember(other.kind, asked, here)
     else:
         st.session_state[_NOTICE] = _why_not(asked, here)
         st.session_state[other.key] = first
+
+
+def _may_open(asked: str) -> bool:
+    """Whether a model that is in no list may be opened because the address names it."""
+    card = find_card(asked)
+    if card is not None:
+        return card.origin == "trained"
+    return not is_closed() and is_here(asked)
 
 
 def _why_not(asked: str, here: dict[str, ModelCard]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from transformer_core.models import trained
 from transformer_core.models.packages import MINILM, SMOLLM2, WeightPackage
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "models"
@@ -34,7 +35,7 @@ class ModelCard:
         how_to_get: What to do if it is not available; empty if it is.
         description: What it is good for here, in a sentence.
         revision: Which weights these are: a version, a commit, a fingerprint.
-        origin: ``shipped``, ``package``, ``hub`` or ``folder``.
+        origin: ``shipped``, ``package``, ``hub``, ``folder`` or ``trained`` (here, and kept).
         reads: ``text`` or ``image``.
         hub_id: Its repository on the Hugging Face hub, if it comes from there.
     """
@@ -184,7 +185,9 @@ def models() -> list[ModelCard]:
 
 
 def find_card(name: str) -> ModelCard | None:
-    """Return the card of a catalogue id, or of a hub id in the catalogue; None for others."""
+    """Return the card of a catalogue id, a kept model or a hub id in the catalogue; else None."""
+    if name.startswith(trained.PREFIX):
+        return _trained(name)
     makers: dict[str, Callable[[], ModelCard]] = {
         _MINILM.id: lambda: _from_package(_MINILM, MINILM),
         _SMOLLM2.id: lambda: _from_package(_SMOLLM2, SMOLLM2),
@@ -212,6 +215,16 @@ def _shipped(card: ModelCard) -> ModelCard:
     size = sum(path.stat().st_size for path in weights)
     facts = {"size_bytes": size, "revision": fingerprint(folder)} | _own_facts(folder)
     return replace(card, **facts)  # type: ignore[arg-type]
+
+
+def _trained(model_id: str) -> ModelCard | None:
+    """A model that was trained here and kept; who does not know its id does not find it."""
+    folder = trained.folder_of(model_id)
+    if folder is None:
+        return None
+    card = ModelCard(model_id, model_id, "encoder–decoder", "text to text", origin="trained")
+    size = (folder / "model.safetensors").stat().st_size
+    return replace(card, size_bytes=size, **_own_facts(folder))  # type: ignore[arg-type]
 
 
 def _own_facts(folder: Path) -> dict[str, object]:

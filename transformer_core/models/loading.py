@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transformer_core.errors import ModelUnavailableError
-from transformer_core.models import catalogue, hub, scratch
+from transformer_core.models import catalogue, hub, scratch, trained
 from transformer_core.models.allocator import keep_freed_memory
 from transformer_core.models.cache import Progress, ignore_progress, make_once
 from transformer_core.models.catalogue import ModelCard
@@ -68,6 +68,8 @@ def _load_card(card: ModelCard, report: Progress, *, allow_download: bool) -> Tr
                 f"{card.id} is not in {catalogue.SHIPPED / card.id}. Get it: {card.how_to_get}"
             )
         return _load_folder(catalogue.SHIPPED / card.id, card, report)
+    if card.origin == "trained":
+        return _load_folder(trained.trained_folder() / card.id, card, report)
     folder = _hub_folder(card.hub_id or card.id, report, allow_download=allow_download)
     size = sum(path.stat().st_size for path in hub.weight_files(folder))
     available = replace(card, is_available=True, how_to_get="", size_bytes=size)

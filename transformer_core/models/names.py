@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from transformer_core.models import catalogue
+from transformer_core.models import catalogue, trained
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _MAX_HUB_ID = 96  # the hub's own limit
@@ -38,6 +38,8 @@ def why_no_model(name: str) -> str | None:
     """
     if name.startswith((".", "~", os.sep)) or name.count("/") > 1 or "\\" in name:
         return f"There is no folder {shown(name)} on this machine."
+    if name.startswith(trained.PREFIX):
+        return trained.missing(name[:_MAX_SHOWN])
     if not _HUB_ID.fullmatch(name) or len(name) > _MAX_HUB_ID:
         return (
             f"{shown(name)} is neither in the catalogue ({known()}), nor a folder on this "

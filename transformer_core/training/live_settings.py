@@ -214,30 +214,3 @@ POST_WITHOUT_WARMUP = {"norm": "post", "warmup": 1}
 PRE_WITHOUT_WARMUP = {"norm": "pre", "warmup": 1}
 """The ready comparison: the same model and rate from the first step, norm last or first (Xiong et
 al. 2020)."""
-
-
-def n_parameters(config: TransformerConfig) -> int:
-    """Count a model's learned numbers exactly, without making it."""
-    d, ff = config.d_model, config.d_ff
-    attention = 4 * (d * d + d)
-    feed_forward = 2 * d * ff + ff + d
-    norm = 2 * d
-    has_cross = bool(config.n_encoder_layers)
-    encoder = config.n_encoder_layers * (attention + feed_forward + 2 * norm)
-    n_attention = 1 + has_cross
-    decoder = config.n_decoder_layers * (
-        n_attention * attention + feed_forward + (n_attention + 1) * norm
-    )
-    # A side without layers has its positions and its norm all the same.
-    n_sides = 1 if config.shares_embeddings else 2
-    table = config.vocab_size * d
-    learned = 2 * config.n_ctx * d if config.positions == "learned" else 0
-    return (
-        encoder
-        + decoder
-        + n_sides * table
-        + (0 if config.is_tied else table)
-        + (config.vocab_size if config.has_output_bias else 0)
-        + (2 * norm if config.has_final_norm else 0)
-        + learned
-    )

@@ -11,7 +11,7 @@ from transformer_core.config import TransformerConfig
 from transformer_core.errors import CheckpointError, ConfigError
 from transformer_core.model import Transformer
 from transformer_core.training.live_limits import LiveLimits
-from transformer_core.training.live_settings import LIMITS, SETTINGS, LiveSettings, n_parameters
+from transformer_core.training.live_settings import LIMITS, SETTINGS, LiveSettings
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_parameters_are_counted_as_torch_counts_them(norm: Any, positions: Any) 
     for change in changes:
         shape: TransformerConfig = replace(config, **change)
         made = sum(parameter.numel() for parameter in Transformer(shape).parameters())
-        assert n_parameters(shape) == made, change
+        assert shape.n_parameters == made, change
 
 
 @pytest.mark.parametrize(
