@@ -76,10 +76,12 @@ FIRST_PAINT = (
     "transformer_core.errors",
     "transformer_core.models.catalogue",
     "transformer_core.figures.first_paint",
+    "transformer_core.figures.home",
     "transformer_core.figures.views",
     "transformer_core.figures.payload",
     "pages.components.attention_view",
     "pages.components.cache",
+    "pages.components.home",
     "pages.components.navigation",
     "pages.components.views",
 )

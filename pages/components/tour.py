@@ -109,7 +109,7 @@ def _head(number: int, stop: Stop, *, is_here: bool) -> None:
         st.button(
             "End" if is_last else "Next",
             icon=":material/check:" if is_last else ":material/arrow_forward:",
-            icon_position="right", shortcut="N", key="tour-next", type="primary",
+            icon_position="right", shortcut="N", key="tour-next",
             on_click=_leave if is_last else partial(_go, number + 1),
             help=_KEY.format("N"),
         )  # fmt: skip

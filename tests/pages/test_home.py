@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.components import cache
+from pages.components.home import page_of, settings_of
 from transformer_core.figures import home
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "home.py"
@@ -70,3 +71,38 @@ def test_a_long_text_is_shown_part_by_part(page: AppTest) -> None:
     typed(page, "One sentence.")
     assert not page.exception
     assert not page.error
+
+
+def test_the_code_on_the_page_makes_its_pictures(
+    page: AppTest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    typed(page, "The dog sleeps.")
+    code = next(block.value for block in page.code if "pictures_of" in block.value)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert "dort" in capsys.readouterr().out
+    assert "Cross-attention" in (tmp_path / "map.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("block", "page_name", "site"),
+    [
+        ("encoder.self.block", "attention", "encoder"),
+        ("decoder.cross.block", "attention", "cross"),
+        ("decoder.cross.add", "layer", "decoder"),
+        ("softmax", "decoding", None),
+    ],
+)
+def test_a_block_opens_its_page_at_its_place(block: str, page_name: str, site: str | None) -> None:
+    settings = settings_of(block, 1, page_name)
+    assert settings["model"] == home.MODEL
+    assert settings.get("site") == site
+    assert settings.get("layer") == (None if site is None else 1)
+
+
+def test_every_block_opens_a_page_that_is_there() -> None:
+    for block in home.load().architecture.header["options"]["blocks"]:
+        assert page_of(block) is not None, block
