@@ -12,9 +12,16 @@ from pages.components.cache import model_of
 if TYPE_CHECKING:
     from transformer_core.analysis.layer_walk import LayerWalk
     from transformer_core.analysis.logit_attribution import Attribution
+    from transformer_core.tracing.parts import Parts
     from transformer_core.tracing.trace import Trace
 
 MAX_DIGITS = 6
+MAX_KEPT = 32 * 2**20
+"""Bytes of a text's layers that are kept, for the last few texts."""
+
+BYTES_A_DIMENSION = 100
+"""What a layer notes for a token and a dimension: some ten streams and feed-forward, 3 × 4."""
+
 STACKS = {"encoder": "Encoder", "decoder": "Decoder"}
 
 
@@ -79,8 +86,31 @@ def _walk(
     from transformer_core.analysis.layer_walk import walk
     from transformer_core.tracing.parts import watch_parts
 
-    del text, target  # with the model they tell one trace from another
+    # A short text's layers are watched in one go: the slider then moves without running the model.
+    if _is_small(_trace):
+        return walk(_all_parts(model_id, text, target, _trace), place)
     return walk(watch_parts(model_of(model_id), _trace, layers={place}), place)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _all_parts(model_id: str, text: str, target: str | None, _trace: Trace) -> Parts:
+    from transformer_core.tracing.parts import watch_parts
+
+    del text, target  # with the model they tell one trace from another
+    places = [(stack, i) for stack in _trace.sites if stack in STACKS
+              for i in range(_trace.n_layers(stack))]  # fmt: skip
+    return watch_parts(model_of(model_id), _trace, layers=places)
+
+
+def _is_small(trace: Trace) -> bool:
+    """Whether what goes through all layers may be kept, as far as it can be told beforehand."""
+    n_bytes = 0
+    for stack in trace.sites:
+        if stack in STACKS:
+            width = trace.n_heads(stack) * trace.light(stack, 0).d_head
+            n_tokens = len(trace.query_tokens(stack))
+            n_bytes += n_tokens * trace.n_layers(stack) * width * BYTES_A_DIMENSION
+    return n_bytes <= MAX_KEPT
 
 
 @st.cache_resource(max_entries=16, show_spinner="Taking the logits apart")

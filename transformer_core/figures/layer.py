@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from transformer_core.analysis.layer_walk import LayerWalk
     from transformer_core.tracing.trace import Trace
 
-THUMBNAIL = (48, 160)
+THUMBNAIL = (64, 160)
 """A small map has at most so many rows and columns."""
 
 PATTERN = 32

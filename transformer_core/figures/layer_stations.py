@@ -255,11 +255,14 @@ def array(tensor: Tensor) -> Floats:
 
 def pooled_extremes(values: Floats, size: tuple[int, int]) -> Floats:
     """Of each block the entry that is largest by magnitude; small matrices stay as they are."""
-    rows, columns = (_edges(n, most) for n, most in zip(values.shape, size, strict=True))
-    if len(rows) == values.shape[0] and len(columns) == values.shape[1]:
+    low = high = values
+    for axis in (1, 0):
+        edges = _edges(values.shape[axis], size[axis])
+        if len(edges) < values.shape[axis]:
+            high = np.maximum.reduceat(high, edges, axis=axis)
+            low = np.minimum.reduceat(low, edges, axis=axis)
+    if high is values:
         return values
-    high = np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)
-    low = np.minimum.reduceat(np.minimum.reduceat(values, rows, axis=0), columns, axis=1)
     pooled: Floats = np.where(high >= -low, high, low)
     return pooled
 

@@ -25,16 +25,28 @@ export function extremes(values, [rows, columns], [outRows, outColumns]) {
   return { values: pooled, rows: m, columns: n };
 }
 
+const ramps = new Map();
+
+/** 256 colours along a palette, as the canvas keeps them. */
+function packed(stops) {
+  const name = stops.join();
+  if (!ramps.has(name)) {
+    const colours = ramp(stops).map(([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r);
+    ramps.set(name, Uint32Array.from(colours, (colour) => colour >>> 0));
+  }
+  return ramps.get(name);
+}
+
 /** An image of a matrix in the theme's colours; signed from −limit to limit, weights from 0. */
 export function imageOf({ values, rows, columns }, theme, { limit, isWeight }) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [columns, rows];
   const data = new ImageData(columns, rows);
-  const colours = ramp(isWeight ? theme.sequential : theme.diverging);
-  for (let i = 0; i < values.length; i += 1) {
-    const share = isWeight ? values[i] / limit : 0.5 + values[i] / (2 * limit);
-    const [r, g, b] = colours[Math.round(clamp(share, 0, 1) * 255)];
-    data.data.set([r, g, b, 255], 4 * i);
+  const pixels = new Uint32Array(data.data.buffer);
+  const colours = packed(isWeight ? theme.sequential : theme.diverging);
+  const [zero, scale] = isWeight ? [0, 255 / limit] : [127.5, 127.5 / limit];
+  for (let i = 0; i < pixels.length; i += 1) {
+    pixels[i] = colours[Math.round(clamp(zero + values[i] * scale, 0, 255))];
   }
   canvas.getContext("2d").putImageData(data, 0, 0);
   return canvas;
