@@ -55,16 +55,15 @@ def wavelengths(width: int, base: float = BASE) -> Float[Tensor, " pair"]:
 
 
 def paper_formula(n_pos: int, d_model: int) -> NDArray[np.float64]:
-    """The paper's formula, number by number, in NumPy's float64: what the table is proved on.
+    """The paper's formula in NumPy's float64: what the table is proved on.
 
     PE[pos, 2i] = sin(pos / 10000^(2i/d_model)), PE[pos, 2i + 1] = cos of the same.
     """
-    pos = np.arange(n_pos, dtype=np.float64)
-    columns = []
-    for dim in range(d_model):
-        angle = pos / np.power(BASE, 2 * (dim // 2) / d_model)
-        columns.append(np.cos(angle) if dim % 2 else np.sin(angle))
-    return np.stack(columns, axis=1)
+    even = np.arange(0, d_model, 2)
+    angles = np.arange(n_pos)[:, None] / np.power(BASE, even / d_model)
+    table = np.empty((n_pos, d_model))
+    table[:, 0::2], table[:, 1::2] = np.sin(angles), np.cos(angles)
+    return table
 
 
 def rotary_table(n_pos: int, d_head: int, base: float = BASE) -> Float[Tensor, "pos d_head"]:

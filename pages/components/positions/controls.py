@@ -166,6 +166,8 @@ def settings_row(
         for name in names
         if isinstance(control := CONTROLS[name], Whole)
     }
+    for name, top in limits.items():
+        _fit(name, top)
     with st.container(horizontal=True, vertical_alignment="bottom", key="positions-controls"):
         for name in shown:
             control = CONTROLS[name]
@@ -179,6 +181,13 @@ def settings_row(
     for name, top in limits.items():
         _say_problem(name, top)
     return {name: st.session_state[CONTROLS[name].key] for name in names}
+
+
+def _fit(name: str, top: int) -> None:
+    """Bring a setting into what another leaves of it, as a dimension into a narrower table."""
+    key = CONTROLS[name].key
+    if st.session_state[key] > top:
+        st.session_state[key] = st.session_state[f"{key}_typed"] = top
 
 
 def _say_problem(name: str, top: int) -> None:
@@ -195,8 +204,6 @@ def _whole(control: Whole, top: int) -> None:
     if top <= control.low:
         st.session_state[control.key] = st.session_state[control.typed] = control.low
         return
-    if st.session_state[control.key] > top:
-        st.session_state[control.key] = st.session_state[control.typed] = top
     with st.container(horizontal=True, vertical_alignment="bottom", width=248, gap="small"):
         st.slider(
             control.label, control.low, top, key=control.key, step=control.step,
