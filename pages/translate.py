@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components import documents
 from pages.components.cache import is_loaded, writer_of
-from pages.components.carry import restore_text
+from pages.components.carry import arrive_or_leave
 from pages.components.footer import Files, footer
 from pages.components.messages import show_error, show_warning
 from pages.components.navigation import set_up
@@ -68,7 +68,7 @@ def result(how: Strategy | Length) -> Files:
 
 
 set_up("Translate & summarise")
-restore_text()
+arrive_or_leave()
 with st.container(horizontal=True, vertical_alignment="center", key="top-row"):
     task = str(
         st.segmented_control(

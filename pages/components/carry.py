@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TARGET = "carried_target"
-_BEFORE = "text_before_prompt"
+_BEFORE = "text_before_carried"
+_ASKED = "result_to_open"
 MAX_DECODED = 200
 
 
@@ -46,31 +47,44 @@ def open_elsewhere(result: Result, *, has_target: bool) -> None:
         has_target: Whether the model reads its source apart from what it writes.
     """
     with st.container(horizontal=True, key="open-elsewhere"):
-        if st.button(
+        st.button(
             "Open in Decoding",
             icon=":material/account_tree:",
             type="tertiary",
             help="How each of these tokens was chosen, step by step",
-            on_click=_to_decoding,
-            args=(result,),
-        ):
-            st.switch_page("pages/decoding.py")
-        if st.button(
+            on_click=_ask,
+            args=("pages/decoding.py", result, has_target),
+        )
+        st.button(
             "Open in Attention",
             icon=":material/grid_on:",
             type="tertiary",
             help="Every layer and head over this text and what was written",
-            on_click=_to_attention,
-            args=(result, has_target),
-        ):
-            st.switch_page("pages/attention.py")
+            on_click=_ask,
+            args=("pages/attention.py", result, has_target),
+        )
 
 
-def restore_text() -> None:
-    """Where a prompt was carried to another page, what was typed is the text again."""
-    prompt, typed = st.session_state.pop(_BEFORE, (None, None))
-    if prompt is not None and st.session_state.get("text") == prompt:
+def arrive_or_leave() -> None:
+    """At a page's beginning: go where a result is to be opened, or be back from there.
+
+    The text of the session is another one there; this page must not work on it first. Back here,
+    what was typed is the text again.
+    """
+    page, result, has_target = st.session_state.pop(_ASKED, (None, None, False))
+    if result is not None:
+        if page == "pages/decoding.py":
+            _to_decoding(result)
+        else:
+            _to_attention(result, has_target)
+        st.switch_page(page)
+    carried, typed = st.session_state.pop(_BEFORE, (None, None))
+    if carried is not None and st.session_state.get("text") == carried:
         st.session_state["text"] = typed
+
+
+def _ask(page: str, result: Result, has_target: bool) -> None:
+    st.session_state[_ASKED] = (page, result, has_target)
 
 
 def carried_target(model_id: str, text: str) -> str | None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 PLACE = "translation"
 FORKS = "translation_forks"
-AT_ONCE_S = 0.1
+AT_ONCE_S = 0.06
+"""Seconds that the page waits for a whole translation before it shows the first words."""
 
 
 class Asked(NamedTuple):

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.components import cache
+from pages.components.messages import plain
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "translate.py"
 MODEL = "en-fr-small"
@@ -151,25 +152,54 @@ def test_a_page_that_is_left_leaves_no_computation() -> None:
     st.cache_resource.clear()
 
 
-def test_a_result_is_taken_to_the_other_pages_with_model_text_and_target(page: AppTest) -> None:
+def opened(page: AppTest, label: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, AppTest]:
+    """Click and see where it leads, before any other page runs."""
+    pages: list[str] = []
+
+    def go(target: str) -> None:
+        pages.append(target)
+        st.stop()
+
+    monkeypatch.setattr(st, "switch_page", go)
+    next(button for button in page.button if button.label == label).click().run()
+    assert not page.exception
+    (target,) = pages
+    return target, page
+
+
+def test_a_result_is_taken_to_attention_with_its_target(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     translated(page, "Where is the station?")
-    written = next(m.value for m in page.markdown if m.value.startswith("####")).removeprefix(
-        "#### "
-    )
+    written = next(m.value for m in page.markdown if m.value.startswith("####"))
+    target, page = opened(page, "Open in Attention", monkeypatch)
     state = page.session_state
-    opened = next(b for b in page.button if b.label == "Open in Attention")
-    opened.click().run()
-    assert state["model"] == MODEL
-    assert state["text"] == "Where is the station?"
-    assert state["site"] == "cross"
-    model, text, target = state["carried_target"]
+    assert target == "pages/attention.py"
+    assert (state["model"], state["text"]) == (MODEL, "Where is the station?")
+    assert (state["site"], state["view"]) == ("cross", "Heat map")
+    model, text, target_text = state["carried_target"]
     assert (model, text) == (MODEL, "Where is the station?")
-    assert target.replace("\\", "") in written.replace("\\", "")
+    assert plain(target_text) == written.removeprefix("#### ")
+
+
+def test_one_part_is_taken_to_decoding_and_the_whole_text_is_there_again(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "The cat sat on the mat. " * 14
+    translated(page, text)
+    target, page = opened(page, "Open in Decoding", monkeypatch)
+    state = page.session_state
+    assert target == "pages/decoding.py"
+    assert state["text"] == "The cat sat on the mat."
+    assert (state["decoding_model"], state["strategy"]) == (MODEL, "Greedy")
+    monkeypatch.undo()
+    page.run()
+    assert page.text_input(key="text").value == text
 
 
 def test_results_have_files(page: AppTest) -> None:
     translated(page, "Where is the station?")
-    labels = {button.label for button in page.get("download_button")}
+    labels = {getattr(button, "label", "") for button in page.get("download_button")}
     assert {"TXT", "TMX (translation memory)", "CSV (alignment)"} <= labels
 
 
