@@ -68,7 +68,7 @@ def _add_attend(verbs: Any) -> None:
         "transformer_core.tracing.imports says what such a file may hold.",
     )
     attend.add_argument("model", help="catalogue id, local folder or hub id")
-    attend.add_argument("text")
+    attend.add_argument("text", help="a text; for a vision model the path of a picture")
     attend.add_argument("--target", help="what the decoder reads (default: decoded greedily)")
     attend.add_argument("--site", help="encoder, decoder or cross (default: the model's first)")
     attend.add_argument("--layer", type=int, help="counted from 0 (default: all)")
