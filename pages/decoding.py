@@ -106,15 +106,14 @@ try:
     written = decoded(asked, asked_step())
 except TransformerCoreError as error:
     show_error(error)
+place = {"model": model_id, "step": str(0 if written is None else step_of(written))}
+if written is not None:
+    st.query_params.update(place)
 footer(
     key="decoding",
     explanation=EXPLANATION,
     code=code_for(asked, written),
     files=files_of(written),
-    link={
-        "model": model_id,
-        **link_of(strategy, is_chat=is_chat),
-        **({} if written is None else {"step": str(step_of(written))}),
-    },
+    link={**link_of(strategy, is_chat=is_chat), **place},
     text=source,
 )

@@ -176,13 +176,14 @@ def link_of(strategy: Strategy, *, is_chat: bool) -> dict[str, str]:
 
 
 def _chosen_elsewhere() -> str:
-    """The model that the address asks for, or that another page shows."""
-    return str(st.query_params.get("model", st.session_state.get("model", DEFAULT)))
+    """The model that the address asked for at first, or that another page shows."""
+    if "model" in st.query_params and KEY not in st.session_state:
+        st.session_state["model"] = st.query_params["model"]
+    return str(st.session_state.get("model", DEFAULT))
 
 
 def _take_along() -> None:
     """A model that was chosen here is the other pages' too."""
-    st.query_params.pop("model", None)
     chosen = st.session_state[KEY]
     st.session_state["model"] = st.session_state[_CARRIED] = chosen
 

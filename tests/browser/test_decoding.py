@@ -143,6 +143,10 @@ def test_keys_go_from_step_to_step_and_a_click_asks_for_a_fork(show: Show, model
     button = page.locator(f".candidate-row:has([data-id='{other}']) button:not(.candidate)")
     button.evaluate("node => node.click()")
     assert page.evaluate("attentionCalls") == [["fork", [0, other]]]
+    # The token stands at once, before the model has written on.
+    begun = page.locator(".prefix .begun")
+    assert begun.inner_text() == model.tokenizer.show(other)
+    assert page.locator(".prefix button").count() == 0
 
 
 def texts_of(model: Any, *strategies: Strategy) -> list[Any]:
@@ -211,11 +215,11 @@ def test_attention_is_on_words_and_on_request_on_tokens(show: Show, model: Any) 
 
 
 def test_a_candidate_opens_every_filter_with_its_numbers(show: Show, model: Any) -> None:
-    strategy = Sample(1.3, 30, 0.8, 0.05, 4, 6, 1.2)
+    strategy = Sample(1.3, 30, 0.3, 0.05, 4, 6, 1.2)
     steps = [*model.decode("The cat sat.", strategy)]
     page = show(decoder(steps))
     formula = page.locator(".formula-card")
-    for label in ("÷ temperature", "top-k 30", "top-p 0.800", "min-p 0.0500", "exp"):
+    for label in ("÷ temperature", "top-k 30", "top-p 0.300", "min-p 0.0500", "exp"):
         expect(formula).to_contain_text(label)
     cut = next(index for index, row in rows_of(page).items() if row["cut"] == int(Cut.TOP_P))
     page.locator(f"button.candidate[data-id='{cut}']").click()

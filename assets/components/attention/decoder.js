@@ -23,7 +23,7 @@ export class DecoderView extends View {
     this.whatIf = new WhatIf((settings, isReset) => this.changeSettings(settings, isReset));
     this.candidates = new Candidates({
       onPick: (id) => this.open(id),
-      onWrite: (id) => this.host.trigger("fork", [this.steps[this.state.step].index, id]),
+      onWrite: (id) => this.write(id),
     });
     body.append(this.transport.node, this.prefix, this.said, this.whatIf.node, this.candidates.node);
     this.wide = element("section", { class: "card wide", "aria-label": "Layers and texts" });
@@ -48,7 +48,8 @@ export class DecoderView extends View {
 
   /** What is drawn already stays as it is, with whatever somebody holds in it. */
   update(payload) {
-    if (this.payload && this.payload.id === payload.id) return;
+    if (this.payload && this.payload.id === payload.id && !this.isBegun) return;
+    this.isBegun = false;
     super.update(payload);
   }
 
@@ -91,7 +92,7 @@ export class DecoderView extends View {
     const { state } = this;
     if (state.step !== index) state.opened = null;
     state.step = index;
-    [...this.prefix.children].forEach((node, i) => {
+    [...this.prefix.querySelectorAll("button")].forEach((node, i) => {
       node.setAttribute("aria-pressed", String(i === index));
     });
     const step = this.steps[index];
@@ -138,6 +139,17 @@ export class DecoderView extends View {
     const { names, reasons } = this.payload.options;
     const settings = whatIf.words();
     return { distribution, steps, index: state.step, step: steps[state.step], theme, names, reasons, settings };
+  }
+
+  /** Write another token here: it stands at once, and what follows it comes from the model. */
+  write(id) {
+    const { state, steps, prefix } = this;
+    const token = this.payload.options.names[id] ?? `#${id}`;
+    this.isBegun = true;
+    this.host.trigger("fork", [steps[state.step].index, id]);
+    [...prefix.children].slice(state.step).forEach((node) => node.remove());
+    prefix.append(element("span", { class: "tok token begun" }, token), element("span", { class: "muted" }, "…"));
+    this.frame.say(`Step ${state.step}: ${token} instead. Writing on.`);
   }
 
   open(id) {
