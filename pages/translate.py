@@ -21,8 +21,8 @@ from transformer_core.errors import TooLongToKeepError, TransformerCoreError
 from transformer_core.tasks.documents import languages_of
 from transformer_core.tasks.summarization import MAX_TOKENS, Length
 
+# What models that learned English read, as far as their names tell.
 ENGLISH = ("en", "und")
-"""Languages of models that learned English, as far as their names tell."""
 
 EXPLANATION = r"""
 The model reads the source and then writes one token at a time, each from the distribution

@@ -51,6 +51,7 @@ def test_a_sentence_is_translated_with_its_numbers(page: AppTest) -> None:
     assert len(headings) == 1
     assert "gare" in headings[0]
     assert any("tokens/s" in caption.value for caption in page.caption)
+    assert not any("as far as" in markdown.value for markdown in page.markdown)
 
 
 def test_a_document_says_that_it_was_cut(page: AppTest) -> None:
