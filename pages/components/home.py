@@ -73,6 +73,8 @@ def choose_part(text: str) -> str:
 
 def show(pictures: home.Pictures, highlight: str | None) -> None:
     """The translation and the map; a block that is clicked opens its page."""
+    if pictures.is_foreign:
+        show_warning(home.NOT_ENGLISH)
     if highlight is None:
         attention_view(pictures.alignment, key="picture")
     blocks = pictures.architecture.header["options"]["blocks"]

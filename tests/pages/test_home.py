@@ -57,6 +57,14 @@ def test_odd_texts_are_shown_or_explained(page: AppTest, text: str) -> None:
     assert page.text_input(key="text").value == text
 
 
+@pytest.mark.parametrize("text", ["שלום עולם", "日本語", "😀😀"])
+def test_a_text_in_another_script_is_told_what_the_model_knows(page: AppTest, text: str) -> None:
+    typed(page, text)
+    assert any("English only" in warning.value for warning in page.warning)
+    page.text_input(key="text").set_value("Déjà vu at the café.").run()
+    assert not page.warning
+
+
 def test_a_long_text_is_shown_part_by_part(page: AppTest) -> None:
     text = "hello world " * 5_000
     typed(page, text)

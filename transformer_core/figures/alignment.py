@@ -42,27 +42,44 @@ def alignment(
     from transformer_core.analysis.word_alignment import content_words, word_weights
 
     weights = word_weights(trace, choice).numpy()
-    sources = content_words(trace.source.words)
     targets = content_words(trace.target.words) if trace.target is not None else []
     # The target begins with the start token, which no step wrote.
     words = [
         {"text": word.text, "p": float(np.prod([chances[p - 1] for p in word.positions]))}
         for word in targets
     ]
+    strips = [
+        TokenStrip(tuple(word.text for word in side))
+        for side in (targets, content_words(trace.source.words))
+    ]
     off = float(np.abs(weights.sum(axis=1) - 1).max())
-    picture = Picture(
+    badge = Badge(f"rows sum to 1 · max |Δ| {off:.1e}", off < TOLERANCE)
+    picture = _picture(trace, choice, strips, badge, notes)
+    options = {"words": words, "written": _joined(trace)}
+    return make_payload("alignment", picture, options, {"weights": quantise(weights)})
+
+
+def _picture(
+    trace: Trace,
+    choice: AlignmentChoice,
+    strips: Sequence[TokenStrip],
+    badge: Badge,
+    notes: tuple[str, ...],
+) -> Picture:
+    """What the picture says beside its numbers."""
+    return Picture(
         title="How does the model translate it, and what does each word read?",
         subtitle=f"{trace.model_name}. Lines: cross-attention, {choice.name}.",
         hint="Point at a word for its weights.",
-        queries=TokenStrip(tuple(word.text for word in targets)),
-        keys=TokenStrip(tuple(word.text for word in sources)),
+        queries=strips[0],
+        keys=strips[1],
         model=trace.model_name,
         revision=trace.revision,
         text=trace.text,
         site="cross",
         layer=choice.layer,
         head=choice.head,
-        badge=Badge(f"rows sum to 1 · max |Δ| {off:.1e}", off < TOLERANCE),
+        badge=badge,
         notes=(
             "Sub-words merged: summed over the source word, averaged over the target word; special "
             "tokens of the source left out and each row renormalised.",
@@ -70,8 +87,6 @@ def alignment(
         ),
         caption=f"A translation, “{_joined(trace)}”, and what each of its words reads.",
     )
-    options = {"words": words, "written": _joined(trace)}
-    return make_payload("alignment", picture, options, {"weights": quantise(weights)})
 
 
 def _joined(trace: Trace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,11 @@ MODEL = "en-fr-small"
 TEXT = "The white horse didn't cross the river because it was too tired."
 STRATEGY = Beam(4)
 """As in the paper (Vaswani et al. 2017, section 6.1), and as on the page Translate & summarise."""
+
+NOT_ENGLISH = (
+    "The model has learned English only: what it writes of other scripts and signs means nothing. "
+    "Its numbers are its own all the same."
+)
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "first_paint"
 ALIGNMENT, ARCHITECTURE = FOLDER / "alignment.bin", FOLDER / "architecture.bin"
@@ -46,6 +52,11 @@ class Pictures:
     def text(self) -> str:
         """The sentence."""
         return str(self.architecture.header["text"])
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the sentence is hardly in Latin letters."""
+        return NOT_ENGLISH in self.alignment.header["notes"]
 
 
 def parts_of(model: Any, text: str) -> list[str]:
@@ -94,11 +105,20 @@ def pictures_of(model: Any, text: str) -> Pictures:
     own = [float(chances[i, step.token_id]) for i, step in enumerate(written)]
     seconds = time.perf_counter() - started
     return Pictures(
-        alignment(trace, own, choice, notes=_notes(steps, limit)),
+        alignment(trace, own, choice, notes=(*_foreign(text), *_notes(steps, limit))),
         architecture(trace, found, decoder_layer=choice.layer, predicted=likeliest),
         steps[-1].text.strip(),
         seconds,
     )
+
+
+def _foreign(text: str) -> tuple[str, ...]:
+    """What is to be said of a text that is hardly in Latin letters."""
+    letters = [c for c in text if not c.isspace() and not c.isdecimal()]
+    n_latin = sum(c.isascii() or unicodedata.name(c, "").startswith("LATIN") for c in letters)
+    if not letters or 2 * n_latin >= len(letters):
+        return ()
+    return (NOT_ENGLISH,)
 
 
 def _notes(steps: Sequence[DecodingStep], limit: int) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ STOPS = (
         f"{_VASWANI}, section 3.5",
         "positions",
         "encoder.positions",
+        {"positions_kind": "Sinusoidal", "positions_view": "Matrix"},
     ),
     Stop(
         "Attention",
@@ -106,6 +107,7 @@ STOPS = (
         f"{_VASWANI}, sections 3.1 and 3.3; [Xiong et al. 2020](https://arxiv.org/abs/2002.04745)",
         "layer",
         "encoder.ff.block",
+        {"model": MODEL, "site": "encoder", "layer": 0, "head": 0, "layer_view": "The walk"},
     ),
     Stop(
         "The decoder",

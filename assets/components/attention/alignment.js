@@ -18,6 +18,8 @@ export class AlignmentView extends View {
     this.stage = new SvgStage(this.picture, {
       label: "Words of the source, then of the translation",
       on: { enter: (id) => this.hover(id), leave: () => this.hover(null), pick: (id) => this.hover(id) },
+      // Where the words are wider than the screen, the translation stands below them once more.
+      onResize: () => { this.written.hidden = !this.picture.isCut; },
     });
     this.addStage(this.stage);
     this.written = element("p", { class: "written" });

@@ -43,6 +43,7 @@ export class AlignmentPicture {
       });
     }
     this.height = 2 * this.above + 2 * ROW + BAND + 2;
+    this.isCut = total + this.left + 2 > room;
     this.width = Math.max(room, Math.ceil(total) + this.left + 2);
     this.spots = this.spotsOf(rows);
     return [this.width, this.height];

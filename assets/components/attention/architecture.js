@@ -188,9 +188,11 @@ export class ArchitectureView extends View {
         element("span", { class: "number" }, kind === "tokens" ? String(values[i]) : format(values[i])),
       );
     });
+    const rest = values.length - MAX_ROWS;
+    const more = rest > 0 ? element("p", { class: "subtitle" }, `and ${rest} more, in the files`) : null;
     const what = { tokens: "Id of each token", scores: id === "softmax" ? "Likeliest next token and its probability" : "Largest logit, the likeliest next token" };
     const name = what[kind] || "Length ‖x‖ of each token's vector";
-    return element("div", { class: "block-rows" }, element("h4", { class: "line-name" }, name), list);
+    return element("div", { class: "block-rows" }, element("h4", { class: "line-name" }, name), list, more);
   }
 
   fillTable() {

@@ -9,8 +9,8 @@ import { SvgContext } from "./svg_context.js";
  * that can be pointed at and reached by keyboard.
  */
 export class SvgStage {
-  constructor(painter, { label, on }) {
-    Object.assign(this, { painter, on, width: 0, height: 0, room: 0 });
+  constructor(painter, { label, on, onResize = () => {} }) {
+    Object.assign(this, { painter, on, onResize, width: 0, height: 0, room: 0 });
     this.measuring = document.createElement("canvas").getContext("2d");
     this.picture = element("div", { class: "drawing", "aria-hidden": "true" });
     this.buttons = new Map();
@@ -34,6 +34,7 @@ export class SvgStage {
     this.inner.style.height = `${this.height}px`;
     this.repaint();
     this.placeSpots();
+    this.onResize();
   }
 
   repaint() {
