@@ -28,8 +28,8 @@ a token of its own, is put in front, and positions are learnt
 $$z_0 = [x_\mathrm{class};\ x_p^1 E;\ \dots;\ x_p^N E] + E_\mathrm{pos}$$
 
 From there on it is an encoder: every patch reads every patch, and the class is told from what
-`[CLS]` has gathered. `digits-vit` takes single pixels for patches, since a digit has only 8 × 8 of
-them; ViT-Base takes 16 × 16 pixels of 224 × 224.
+`[CLS]` has gathered. `digits-vit` cuts its 8 × 8 pixels into 4 × 4 patches of 2 × 2; ViT-Base cuts
+224 × 224 pixels into 14 × 14 patches of 16 × 16.
 
 One head's weights say where one layer looks. **Rollout** follows them down to the input, with half
 an identity for the residual connection in each layer
@@ -53,7 +53,7 @@ def vision() -> None:
         return
     left, right = st.columns([1, 2.6], gap="medium")
     with left:
-        chosen = choose_image()
+        chosen = _chosen()
         trace = None if chosen is None else _traced(model_id, chosen)
         if chosen is not None and trace is not None:
             _read(trace, chosen)
@@ -76,6 +76,14 @@ def read_bars(trace: Trace) -> list[tuple[str, float]]:
 
     labels = seen(trace).labels
     return [] if trace.logits is None or not labels else class_bars(trace.logits, labels)
+
+
+def _chosen() -> Chosen | None:
+    try:
+        return choose_image()
+    except TransformerCoreError as error:
+        show_error(error)
+        return None
 
 
 def _traced(model_id: str, chosen: Chosen) -> Trace | None:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from transformer_core.errors import InputError, ModelUnavailableError
+from transformer_core.models.loading import load
 from transformer_core.models.vision_digits import (
     DigitsProcessor,
     as_picture,
@@ -79,3 +80,35 @@ def test_only_8_by_8_numbers_up_to_16_are_digits(image: object) -> None:
 def test_digits_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="git checkout"):
         held_out(tmp_path)
+
+
+STROKES = {
+    0: [[(50, 12), (30, 25), (25, 50), (30, 75), (50, 88), (70, 75), (75, 50), (70, 25), (50, 12)]],
+    1: [[(40, 25), (52, 12), (52, 88)]],
+    2: [[(28, 28), (38, 14), (60, 12), (72, 28), (65, 48), (28, 88), (75, 88)]],
+    3: [[(30, 15), (68, 15), (48, 45), (70, 60), (68, 80), (50, 90), (28, 82)]],
+    4: [[(60, 12), (25, 62), (78, 62)], [(62, 40), (62, 90)]],
+    5: [[(72, 12), (35, 12), (32, 45), (60, 42), (73, 62), (62, 85), (30, 88)]],
+    6: [[(65, 12), (38, 40), (30, 68), (42, 88), (65, 82), (68, 62), (50, 52), (32, 66)]],
+    7: [[(28, 14), (74, 14), (55, 50), (45, 90)], [(40, 52), (70, 52)]],
+    8: [
+        [(50, 50), (32, 35), (35, 18), (50, 12), (66, 20), (66, 36), (50, 50)],
+        [(50, 50), (30, 68), (36, 86), (55, 90), (70, 75), (65, 60), (50, 50)],
+    ],
+    9: [[(68, 35), (50, 50), (32, 38), (38, 16), (60, 13), (68, 30), (66, 60), (60, 90)]],
+}
+"""Each digit as a person draws it on the pad, in hundredths of its side."""
+
+
+def test_digits_drawn_with_a_thick_pen_are_read() -> None:
+    model = load("digits-vit")
+    read = {}
+    for digit, strokes in STROKES.items():
+        image = Image.new("L", (280, 280), 255)
+        for stroke in strokes:
+            points = [(x * 2.8, y * 2.8) for x, y in stroke]
+            ImageDraw.Draw(image).line(points, fill=17, width=26, joint="curve")
+        logits = model.trace(image).logits
+        assert logits is not None
+        read[digit] = int(logits.argmax())
+    assert sum(digit == said for digit, said in read.items()) >= 9, read
