@@ -98,6 +98,8 @@ class Trainer:
         pairs: What to learn from.
         recipe: How.
         engine: Where; this process if not given.
+        forcing: What computes the loss; None: label-smoothed cross-entropy of the true next token.
+            It gets batches and returns loss and likelihood, both summed over the labels.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Trainer:
         recipe: Recipe,
         *,
         engine: Engine | None = None,
+        forcing: nn.Module | None = None,
     ) -> None:
         if len(pairs) == 0:
             raise DataError("There is no pair to learn from.")
@@ -119,7 +122,7 @@ class Trainer:
         config = model.config
         self._special = SpecialIds(config.pad_id, config.bos_id, config.eos_id)
         self._optimizer = _optimizer(self.model, recipe)
-        forcing = TeacherForcing(self.model, label_smoothing=recipe.label_smoothing)
+        forcing = forcing or TeacherForcing(self.model, label_smoothing=recipe.label_smoothing)
         self._forcing, self._prepared = self.engine.prepare(forcing, self._optimizer)
         self.step = 0
         self.epoch = 0

@@ -1,0 +1,1 @@
+"""What makes a Transformer cheaper, and what that costs in quality: measured, here and now."""

@@ -1,0 +1,183 @@
+"""Knowledge distillation: a small student learns what a large teacher thinks likely.
+
+Hinton et al. 2015 (section 2): beside the true token (the hard label) the student is shown the
+teacher's whole distribution (the soft label), both softened by a temperature T:
+
+    L = α T² KL(p_teacher^T ‖ p_student^T) + (1 − α) CE(label, p_student)
+
+T² keeps the soft part's gradient as large as it is at T = 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from transformer_core.config import TransformerConfig
+from transformer_core.errors import ConfigError
+from transformer_core.model import Transformer
+from transformer_core.training.batching import Batch
+
+_CHUNK = 512
+"""Labels whose logits, of student and teacher, are held at once."""
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How soft and hard labels are mixed.
+
+    Attributes:
+        temperature: T, above 0: what logits are divided by. 1 leaves the distributions as they are.
+        soft_share: α, from 0 (the true tokens alone) to 1 (the teacher alone).
+    """
+
+    temperature: float = 2.0
+    soft_share: float = 0.7
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range.
+
+        Raises:
+            ConfigError: If there is one.
+        """
+        if not self.temperature > 0:
+            raise ConfigError(f"The temperature is {self.temperature:g}; it must be above 0.")
+        if not 0 <= self.soft_share <= 1:
+            raise ConfigError(
+                f"The share of the soft loss is {self.soft_share:g}; it must be from 0 to 1."
+            )
+
+    def to_dict(self) -> dict[str, float]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def distillation_loss(
+    student: Float[Tensor, "pos vocab"],
+    teacher: Float[Tensor, "pos vocab"],
+    labels: Int[Tensor, " pos"],
+    how: Distillation,
+    *,
+    smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """The loss of the equation above, summed over positions.
+
+    Args:
+        student: Logits that learn.
+        teacher: Logits that teach; no gradient flows into them.
+        labels: The true tokens.
+        how: Temperature and shares.
+        smoothing: Label smoothing of the hard part.
+    """
+    t = how.temperature
+    hard = F.cross_entropy(student.float(), labels, label_smoothing=smoothing, reduction="sum")
+    soft = F.kl_div(
+        (student.float() / t).log_softmax(-1),
+        (teacher.detach().float() / t).log_softmax(-1),
+        log_target=True,
+        reduction="sum",
+    )
+    return how.soft_share * t * t * soft + (1 - how.soft_share) * hard
+
+
+class DistilledForcing(nn.Module):
+    """Teacher forcing with a teacher: both read the true prefix, the student learns from both.
+
+    It takes the place of :class:`~transformer_core.training.trainer.TeacherForcing` in the training
+    loop. The teacher is no part of it: its weights are neither taught nor saved.
+
+    Args:
+        student: What learns.
+        teacher: What it learns from; of the same vocabulary.
+        how: Temperature and shares.
+        label_smoothing: Of the hard loss.
+
+    Raises:
+        ConfigError: If the vocabularies differ.
+    """
+
+    def __init__(
+        self,
+        student: Transformer,
+        teacher: Transformer,
+        how: Distillation,
+        *,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_vocabularies(student.config, teacher.config)
+        self.model = student
+        self.how = how
+        self.label_smoothing = label_smoothing
+        self._teacher: Callable[[Batch, Tensor], Tensor] = _hidden_of(teacher)
+        self._unembed = (teacher,)  # in a tuple: a module's attribute would be taught and saved
+
+    def forward(self, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Return the loss and the negative log-likelihood, each summed over the labels."""
+        model = self.model
+        is_label = batch.labels != model.config.pad_id
+        labels = batch.labels[is_label]
+        memory = model.encode(batch.src, batch.src_mask)
+        hidden = model.decode(batch.tgt, memory, src_mask=batch.src_mask)[is_label]
+        known = self._teacher(batch, is_label)
+        loss = hidden.new_zeros(())
+        nll = hidden.new_zeros(())
+        for start in range(0, len(labels), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            logits = model.unembed(hidden[None, part])[0]
+            with torch.no_grad():
+                wanted = self._unembed[0].unembed(known[None, part])[0]
+                nll += F.cross_entropy(logits.float(), labels[part], reduction="sum")
+            loss = loss + distillation_loss(
+                logits, wanted, labels[part], self.how, smoothing=self.label_smoothing
+            )
+        return loss, nll
+
+
+def student_config(teacher: TransformerConfig, **shape: Any) -> TransformerConfig:
+    """A smaller shape of the same vocabulary; by default 2 + 2 layers, 128 wide, 4 heads.
+
+    Raises:
+        ConfigError: If the shape contradicts itself.
+    """
+    small = {
+        "d_model": 128,
+        "n_heads": 4,
+        "d_ff": 384,
+        "n_encoder_layers": 2,
+        "n_decoder_layers": 2,
+    }
+    return TransformerConfig.from_dict(teacher.to_dict() | small | shape)
+
+
+def check_vocabularies(student: TransformerConfig, teacher: TransformerConfig) -> None:
+    """Refuse models that do not speak of the same tokens.
+
+    Raises:
+        ConfigError: If so.
+    """
+    names = ("vocab_size", "pad_id", "bos_id", "eos_id")
+    for name in names:
+        own, other = getattr(student, name), getattr(teacher, name)
+        if own != other:
+            raise ConfigError(
+                f"The student's {name} is {own}, the teacher's {other}: a student learns the "
+                "teacher's distribution over the same tokens, so give it the teacher's tokenizer."
+            )
+
+
+def _hidden_of(teacher: Transformer) -> Callable[[Batch, Tensor], Tensor]:
+    """What the teacher's last layer leaves at the labelled positions."""
+
+    @torch.no_grad()
+    def hidden(batch: Batch, is_label: Tensor) -> Tensor:
+        memory = teacher.encode(batch.src, batch.src_mask)
+        return teacher.decode(batch.tgt, memory, src_mask=batch.src_mask)[is_label]
+
+    return hidden
