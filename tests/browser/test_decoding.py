@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import transformer_core as tc
+from tests.browser.test_accessibility import findings
+from tests.support.live_app import LiveApp
 from tests.support.tiny_translator import make_translator
 from transformer_core.decoding.filters import Cut
 from transformer_core.decoding.strategies import Beam, Greedy, Sample, Strategy
@@ -261,3 +263,16 @@ def test_the_picture_can_be_saved(show: Show, model: Any) -> None:
     assert "top-k 3" in svg
     assert "others" in svg
     assert steps[0].token in svg
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible_once_a_text_is_written(
+    app: LiveApp, browser: Browser, scheme: Any
+) -> None:
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{app.url}/decoding?strategy=Beam&tokens=8&step=2")
+    expect(page.locator(".transport .number")).to_have_text("step 2 of 0 to 7")
+    found = findings(page)
+    context.close()
+    assert found == []
