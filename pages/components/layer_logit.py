@@ -32,6 +32,8 @@ at its scale likewise.
 what a part does to the scale itself.
 """
 N_OFFERED = 12
+NOTHING = -2
+"""Stands for no comparison among the token ids that one can be made with."""
 
 
 def show_logit(now: Inside) -> None:
@@ -42,7 +44,8 @@ def show_logit(now: Inside) -> None:
         position = _position(now)
         found = now.attribution(position)
         asked = _asked(now, found)
-    attention_view(layer_logit(now.trace, found, _figure(asked)), key="picture")
+        _against(now, found, asked)
+    attention_view(layer_logit(now.trace, found, _figure(now, found)), key="picture")
 
 
 def _position(now: Inside) -> int:
@@ -50,7 +53,8 @@ def _position(now: Inside) -> int:
     stack = "decoder" if "decoder" in now.trace.sites else "encoder"
     tokens = now.trace.query_tokens(stack).display
     masked = [i for i, token in enumerate(tokens) if token in ("[MASK]", "<mask>")]
-    first = masked[0] if masked else len(tokens) - 1
+    first = len(tokens) - 1 if stack == "decoder" else min(1, len(tokens) - 1)
+    first = masked[0] if masked else first
     kept = st.session_state.get("logit_position")
     if kept is None or kept >= len(tokens) or st.session_state.get("logit_of") != tokens:
         st.session_state["logit_position"] = first
@@ -108,20 +112,46 @@ def _typed(now: Inside, found: Attribution, typed: str) -> Candidate | None:
     return one
 
 
-def _figure(one: Candidate) -> Asked:
+def _against(now: Inside, found: Attribution, asked: Candidate) -> None:
+    """What the logit is compared with: nothing, the mean of all tokens, or another token."""
+    from transformer_core.analysis.logit_attribution import MEAN
+    from transformer_core.analysis.logit_candidates import likeliest
+
+    names = {NOTHING: "by itself", MEAN: "over the mean of all tokens"}
+    for one in likeliest(found.logits, model_of(now.model_id).tokenizer, N_OFFERED):
+        if one.token_id != asked.token_id:
+            names[one.token_id] = f"over {_quoted(one.token)}"
+    if st.session_state.get("logit_against") not in names:
+        st.session_state["logit_against"] = NOTHING
+    st.selectbox(
+        "Against", list(names), key="logit_against", width=260, label_visibility="collapsed",
+        format_func=names.__getitem__,
+    )  # fmt: skip
+
+
+def _quoted(token: str) -> str:
+    return f"“{token.strip() or token}”"
+
+
+def _figure(now: Inside, found: Attribution) -> Asked:
+    """What the picture shows."""
+    from transformer_core.analysis.logit_attribution import MEAN
+    from transformer_core.analysis.logit_candidates import candidate
     from transformer_core.figures.layer_logit import Asked
 
-    return Asked(one.token_id, one.token, one.probability, one.rank)
+    tokenizer = model_of(now.model_id).tokenizer
+    one = candidate(found.logits, tokenizer, int(st.session_state["logit_token_id"]))
+    against = int(st.session_state["logit_against"])
+    if against == NOTHING:
+        return Asked(one.token_id, one.token, one.probability, one.rank)
+    other = "the mean" if against == MEAN else _quoted(tokenizer.show(against))
+    return Asked(one.token_id, one.token, one.probability, one.rank, against, other)
 
 
 def _chosen(now: Inside) -> tuple[Attribution, Asked]:
     """What the picture shows, for code and files."""
-    from transformer_core.analysis.logit_candidates import candidate
-
     found = now.attribution(int(st.session_state["logit_position"]))
-    token_id = int(st.session_state["logit_token_id"])
-    tokenizer = model_of(now.model_id).tokenizer
-    return found, _figure(candidate(found.logits, tokenizer, token_id))
+    return found, _figure(now, found)
 
 
 def logit_code(now: Inside) -> str:
@@ -133,8 +163,8 @@ def logit_code(now: Inside) -> str:
         "from transformer_core.figures import html\n"
         "from transformer_core.figures.layer_logit import Asked, layer_logit\n\n"
         f"found = attribute(model, trace, {found.position})\n"
-        f"parts = found.contributions({asked.token_id})  # of {asked.token!r}\n"
-        f"print(float(parts.sum()), float(found.logits[{asked.token_id}]))\n"
+        f"parts = found.contributions({asked.token_id}, {asked.against})  # of {asked.token!r}\n"
+        f"print(float(parts.sum()), found.logit({asked.token_id}, {asked.against}))\n"
         "for index in parts.abs().argsort(descending=True)[:10].tolist():\n"
         "    print(found.writers[index].name, float(parts[index]))\n"
         f"page = html.to_html(layer_logit(trace, found, {asked!r}))\n"

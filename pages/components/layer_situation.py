@@ -128,8 +128,9 @@ def layer_controls(trace: Trace, *, with_layer: bool, with_head: bool) -> tuple[
     problems: list[str] = []
     stack = _stack(trace, is_shown=with_layer)
     n_layers, n_heads = trace.n_layers(stack), trace.n_heads(stack)
-    layer = _checked("layer", n_layers, problems)
-    head = _checked("head", n_heads, problems)
+    # What a view does not read is put right without a word.
+    layer = _checked("layer", n_layers, problems if with_layer else [])
+    head = _checked("head", n_heads, problems if with_head else [])
     if with_layer and n_layers > 1:
         layer = int(
             st.slider("Layer", 0, n_layers - 1, key="layer", width=min(420, 110 + 26 * n_layers))

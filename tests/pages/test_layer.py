@@ -89,6 +89,32 @@ def test_another_position_and_token_are_taken_apart(tmp_path: Path) -> None:
     assert not page.error
     code = next(block.value for block in page.code if "attribute" in block.value)
     assert "attribute(model, trace, 0)" in code
+    assert ", None)  # of" in code
+    page.selectbox(key="logit_against").select_index(2).run()
+    assert not page.exception
+    code = next(block.value for block in page.code if "attribute" in block.value)
+    assert ", None)  # of" not in code
+
+
+def test_a_typed_token_is_taken_apart_or_explained(tmp_path: Path) -> None:
+    folder = make_tiny("gpt2", tmp_path / "gpt2")
+    tokenizer = cache.model_of(str(folder)).tokenizer
+    ids = tokenizer.encode("cat dog").ids
+    # AppTest knows no option that is typed: the state is as the browser would leave it.
+    for typed, n_warnings, n_errors in (("cat dog", 1, 0), (" ", 0, 1)):
+        page = page_of(folder, view="A logit's parts")
+        tokens = tokenizer.encode("The cat sat.").display
+        page.session_state["logit_position"] = len(tokens) - 1
+        page.session_state["logit_of"] = tokens
+        page.session_state["logit_at"] = ("The cat sat.", len(tokens) - 1)
+        page.session_state["logit_token"] = typed
+        page.run()
+        assert not page.exception
+        assert len(page.warning) == n_warnings
+        assert len(page.error) == n_errors
+        if n_warnings:
+            assert "shown is the first" in page.warning[0].value
+            assert page.session_state["logit_token_id"] == ids[0]
 
 
 def test_a_layer_that_cannot_be_followed_is_explained(tmp_path: Path) -> None:

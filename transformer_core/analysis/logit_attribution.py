@@ -9,6 +9,7 @@ post-norm model every layer's norms stand on the way, and each is held likewise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,6 +26,10 @@ from transformer_core.tracing.parts import Part, Parts, bias_of, is_same, watch_
 from transformer_core.tracing.trace import Trace
 
 Kind = Literal["embedding", "positions", "head", "feed-forward", "bias"]
+SHORT = {"attention": "attention", "cross": "cross-attention", "feed-forward": "feed-forward"}
+MEAN = -1
+"""Stands for the mean over all tokens, where a token id is expected to compare with."""
+
 TOLERANCE = 1e-4
 """How far the parts' sum may be from the logit, relative to the largest of the logits."""
 
@@ -72,29 +77,53 @@ class Attribution:
     logits: Float[Tensor, " vocab"]
     notes: tuple[str, ...]
 
-    def contributions(self, token_id: int) -> Float64[Tensor, " writer"]:
+    def contributions(
+        self, token_id: int, against: int | None = None
+    ) -> Float64[Tensor, " writer"]:
         """What each writer contributes to a token's logit; they add up to it.
+
+        Args:
+            token_id: The token.
+            against: Another token whose contributions are taken away, or :data:`MEAN` for the mean
+                of all tokens; None for none. The same number added to every logit then falls out.
 
         Raises:
             InputError: If the vocabulary has no such token.
         """
-        if not 0 <= token_id < len(self.logits):
+        parts = self._parts(token_id)
+        return parts if against is None else parts - self._parts(against)
+
+    def logit(self, token_id: int, against: int | None = None) -> float:
+        """The model's own logit, or how far it is above that of another token, or the mean."""
+        logits = self.logits.double()
+        logit = float(logits[token_id])
+        if against is None:
+            return logit
+        return logit - float(logits.mean() if against == MEAN else logits[against])
+
+    def difference(self, token_id: int, against: int | None = None) -> float:
+        """How far the parts' sum is from the model's own number (before a cap, if it has one)."""
+        total = float(self.contributions(token_id, against).sum())
+        if self.head.cap is not None and against is None:
+            total = self.head.cap * math.tanh(total / self.head.cap)
+        return abs(total - self.logit(token_id, against))
+
+    def is_proven(self, token_id: int, against: int | None = None) -> bool:
+        """Whether the parts add up."""
+        size = 1 + float(self.logits.abs().max())
+        return self.difference(token_id, against) <= TOLERANCE * size
+
+    def _parts(self, token_id: int) -> Float64[Tensor, " writer"]:
+        if token_id != MEAN and not 0 <= token_id < len(self.logits):
             raise InputError(f"Token ids run from 0 to {len(self.logits) - 1}, not {token_id}.")
-        parts = self.wrote @ self.head.weight[token_id].double() * self.head.scale
-        if self.head.bias is not None:
-            parts[-1] += float(self.head.bias[token_id]) * self.head.scale
+        weight, bias = self.head.weight, self.head.bias
+        row = weight.double().mean(dim=0) if token_id == MEAN else weight[token_id].double()
+        parts = self.wrote @ row * self.head.scale
+        if bias is not None:
+            # The last writer is the output bias, which belongs to the token.
+            own = bias.double().mean() if token_id == MEAN else bias[token_id].double()
+            parts[-1] += own * self.head.scale
         return parts
-
-    def difference(self, token_id: int) -> float:
-        """How far the parts' sum is from the model's own logit (before a cap, if it has one)."""
-        total = float(self.contributions(token_id).sum())
-        if self.head.cap is not None:
-            total = self.head.cap * float(torch.tensor(total / self.head.cap).tanh())
-        return abs(total - float(self.logits[token_id]))
-
-    def is_proven(self, token_id: int) -> bool:
-        """Whether the parts add up to the logit."""
-        return self.difference(token_id) <= TOLERANCE * (1 + float(self.logits.abs().max()))
 
 
 def attribute(model: Any, trace: Trace, position: int) -> Attribution:
@@ -160,13 +189,13 @@ class _Sum:
         self.writers += writers
         self.rows.append(rows.double())
 
-    def through(self, norm: Part, layer: int) -> None:
-        """Take everything so far through a norm, held at its scale."""
+    def through(self, norm: Part, layer: int, name: str) -> None:
+        """Take everything so far through a norm, held at its scale; ``name`` is its bias'."""
         frozen = freeze(norm)
         self.n_frozen += 1
         self.rows = [frozen.apply(torch.cat(self.rows))]
         if frozen.bias is not None:
-            self.add([Writer("bias", layer, f"bias of {norm.name}")], frozen.bias[None])
+            self.add([Writer("bias", layer, name)], frozen.bias[None])
 
     def begin(self, parts: Parts, stack: str) -> None:
         """The token's vector, and what is added to it before the first layer."""
@@ -188,7 +217,7 @@ class _Sum:
                 name = "positions and token type" if has_types else "positions"
                 self.add([Writer("positions", -1, name)], rest)
         if norm is not None:
-            self.through(norm, -1)
+            self.through(norm, -1, "embedding norm bias")
 
     def _token(self, around: Sequence[Part]) -> Tensor | None:
         """The token's own vector as it enters the stream; None if it is not found as such."""
@@ -221,7 +250,7 @@ class _Sum:
                 site = "cross" if block.kind == "cross" else stack
                 self._heads(block, site, layer, trace.n_heads(site))
             if block.after is not None:
-                self.through(block.after, layer)
+                self.through(block.after, layer, f"L{layer} bias of norm after {SHORT[block.kind]}")
 
     def _heads(self, block: Block, site: str, layer: int, n_heads: int) -> None:
         z = block.out.entering[0].double().reshape(n_heads, -1)
@@ -239,14 +268,15 @@ class _Sum:
         """Add what a block writes, each part through the norm that Gemma puts after it."""
         writers, bias = list(writers), bias_of(block.out)
         if bias is not None:
-            writers.append(Writer("bias", layer, f"bias of {block.out.name}"))
+            writers.append(Writer("bias", layer, f"L{layer} bias of {SHORT[block.kind]}"))
             rows = torch.cat([rows, bias.double()[None]])
         if block.out_norm is not None:
             frozen = freeze(block.out_norm)
             self.n_frozen += 1
             rows = frozen.apply(rows)
             if frozen.bias is not None:
-                writers.append(Writer("bias", layer, f"bias of {block.out_norm.name}"))
+                name = f"L{layer} bias of norm of {SHORT[block.kind]}"
+                writers.append(Writer("bias", layer, name))
                 rows = torch.cat([rows, frozen.bias[None]])
         self.add(writers, rows)
 
@@ -261,7 +291,7 @@ class _Sum:
             if part.place is None and part.kind in ("norm", "matrix"):
                 self._link(stream, part.entering)
                 if part.kind == "norm":
-                    self.through(part, self.n_layers)
+                    self.through(part, self.n_layers, "final norm bias")
                 else:
                     self._matrix(part)
                 stream = part.leaving
@@ -280,7 +310,7 @@ class _Sum:
         self.rows = [torch.cat(self.rows) @ weight_of(part).double()]
         bias = bias_of(part)
         if bias is not None:
-            self.add([Writer("bias", self.n_layers, f"bias of {part.name}")], bias[None])
+            self.add([Writer("bias", self.n_layers, "bias before the output matrix")], bias[None])
 
     def _link(self, before: Tensor, behind: Tensor) -> None:
         """Between two modules: nothing, a scale (T5), or a non-linearity, held at its ratio."""

@@ -27,6 +27,11 @@ GROUPS = {
     "bias": "biases, of norms too",
 }
 
+SHIFT = (
+    "The same number added to every logit changes no probability, and may be in these bars: "
+    "compare with the mean, or with another token."
+)
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -37,12 +42,16 @@ class Asked:
         token: As people read it.
         probability: What the model gives it.
         rank: How many tokens are likelier.
+        against: What it is compared with: another token's id, the mean's, or nothing.
+        other: What that is called.
     """
 
     token_id: int
     token: str
     probability: float
     rank: int
+    against: int | None = None
+    other: str = ""
 
 
 def layer_logit(trace: Trace, found: Attribution, asked: Asked) -> Payload:
@@ -53,7 +62,7 @@ def layer_logit(trace: Trace, found: Attribution, asked: Asked) -> Payload:
         found: The position's logits, taken apart.
         asked: The output token.
     """
-    values = found.contributions(asked.token_id).tolist()
+    values = found.contributions(asked.token_id, asked.against).tolist()
     writers = [
         {"name": writer.name, "group": group_of(writer), "layer": writer.layer, "value": value}
         for writer, value in zip(found.writers, values, strict=True)
@@ -63,7 +72,7 @@ def layer_logit(trace: Trace, found: Attribution, asked: Asked) -> Payload:
     options = {
         "token": asked.token,
         "total": sum(values),
-        "logit": float(found.logits[asked.token_id]),
+        "logit": found.logit(asked.token_id, asked.against),
         "n_layers": found.n_layers,
         "rows": [
             {
@@ -94,16 +103,17 @@ def to_csv(trace: Trace, found: Attribution, asked: Asked) -> str:
     """A row a part; the first line says of what."""
     out = io.StringIO()
     table = csv.writer(out)
-    logit = float(found.logits[asked.token_id])
+    logit = found.logit(asked.token_id, asked.against)
+    over = f" over {asked.other}" if asked.against is not None else ""
     table.writerow(
         [
             f"# model {trace.model_id} · revision {trace.revision} · text {trace.text} · position "
-            f"{found.position} · token {asked.token} ({asked.token_id}) · logit {logit:.9g}"
+            f"{found.position} · token {asked.token} ({asked.token_id}){over} · logit {logit:.9g}"
         ]
     )
     table.writerow(["part", "kind", "layer", "site", "head", "contribution"])
     for writer, value in zip(
-        found.writers, found.contributions(asked.token_id).tolist(), strict=True
+        found.writers, found.contributions(asked.token_id, asked.against).tolist(), strict=True
     ):
         head = "" if writer.head is None else writer.head
         table.writerow([writer.name, writer.kind, writer.layer, writer.site, head, f"{value:.9g}"])
@@ -117,13 +127,17 @@ def _sum(writers: list[dict[str, Any]], group: str, layer: int) -> float:
 def _picture(trace: Trace, found: Attribution, asked: Asked, values: list[float]) -> Picture:
     tokens = TokenStrip.of(trace.query_tokens(found.stack))
     here = tokens.display[found.position]
-    logit, total = float(found.logits[asked.token_id]), sum(values)
+    logit, total = found.logit(asked.token_id, asked.against), sum(values)
     rank = "the largest" if not asked.rank else f"number {asked.rank + 1:,}"
-    title = f"Who wrote the logit of “{asked.token.strip() or asked.token}”?"
+    name = asked.token.strip() or asked.token
+    over = "" if asked.against is None else f" over {asked.other}"
+    own = found.logit(asked.token_id)
+    title = f"Who wrote the logit of “{name}”{over}?"
     where = f"at position {found.position}, “{here}”"
+    difference = found.difference(asked.token_id, asked.against)
     return Picture(
         title=title,
-        subtitle=f"{written(logit, 4)} {where}: {rank} of {len(found.logits):,} logits, "
+        subtitle=f"{written(own, 4)} {where}: {rank} of {len(found.logits):,} logits, "
         f"probability {written(asked.probability)}.",
         hint="A click on a layer lists its heads.",
         queries=tokens,
@@ -133,9 +147,10 @@ def _picture(trace: Trace, found: Attribution, asked: Asked, values: list[float]
         text=trace.text,
         site=found.stack,
         badge=Badge(
-            text=f"{len(values)} parts add up to {written(total, 5)}, the model's logit is "
-            f"{written(logit, 5)} · max |Δ| {written(found.difference(asked.token_id), 2)}",
-            is_ok=found.is_proven(asked.token_id),
+            text=f"{len(values)} parts add up to {written(total, 5)}, the model's "
+            f"{'logit' if asked.against is None else 'difference'} is {written(logit, 5)} · "
+            f"max |Δ| {written(difference, 2)}",
+            is_ok=found.is_proven(asked.token_id, asked.against),
             details=(
                 "The parts were added in double precision and compared with the logit that the "
                 "model itself computed.",
@@ -144,9 +159,8 @@ def _picture(trace: Trace, found: Attribution, asked: Asked, values: list[float]
         notes=(
             *trace.notes,
             *found.notes,
-            "The same number added to every logit changes no probability: compare the bars of two "
-            "tokens rather than reading one as evidence.",
+            *((SHIFT,) if asked.against is None else ()),
         ),
-        caption=f"The logit of “{asked.token}” {where} as a sum of what each part of the model "
-        "wrote into the residual stream.",
+        caption=f"The logit of “{asked.token}”{over} {where} as a sum of what each part of the "
+        "model wrote into the residual stream.",
     )

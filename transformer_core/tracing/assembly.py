@@ -90,7 +90,7 @@ def assemble(
                 source=source,
                 target=target,
                 attention={site: _records(capture, site, item, spans) for site in sites},
-                recompute=_Details(fuller, item, spans),
+                recompute=_Details(fuller, item, spans, is_alone=len(tokens) == 1),
                 kept_logits=_logits(logits, item, spans),
                 kept_next=None
                 if next_logits is None or spans.source.stop < padding[0].mask.shape[1]
@@ -145,6 +145,12 @@ class _Details:
     fuller: _Once
     item: int
     spans: _Spans
+    is_alone: bool = False
+
+    def again(self) -> Tensor | None:
+        """Make another fuller pass, for whoever watches the model meanwhile; return its logits."""
+        _, logits = self.fuller.run(True)
+        return _logits(logits, self.item, self.spans)
 
     def __call__(self) -> Details:
         capture, logits = self.fuller()

@@ -129,11 +129,17 @@ def watch_parts(
             f"{trace.model_name}: what happens inside a layer is computed by running the text "
             "again; this trace has none (an image, or a matrix that was imported)."
         )
-    again = model.trace(trace.source, trace.target, interventions=trace.interventions)
     parts = Parts(layers, position)
-    with _hooked(model.module, model.layout, parts):
-        details = again.details
-    parts.logits = details.logits
+    recompute: Any = trace.recompute
+    if getattr(recompute, "is_alone", False):
+        with _hooked(model.module, model.layout, parts):
+            parts.logits = recompute.again()
+    if not parts.noted:
+        # Read from a file, made by another copy of the model, or one text of a batch, whose rows
+        # would stand between this one's.
+        fresh: Any = model.trace(trace.source, trace.target, interventions=trace.interventions)
+        with _hooked(model.module, model.layout, parts):
+            parts.logits = fresh.recompute.again()
     return parts
 
 

@@ -11,7 +11,7 @@ from tests.support.tiny_models import TEXT_KINDS, make_tiny
 from tests.support.tiny_translator import make_translator
 from transformer_core.analysis import logit_attribution
 from transformer_core.analysis.frozen_norm import freeze
-from transformer_core.analysis.logit_attribution import attribute
+from transformer_core.analysis.logit_attribution import MEAN, attribute
 from transformer_core.errors import InputError, NotInTraceError
 from transformer_core.models.loading import load
 from transformer_core.tracing.parts import Part, watch_parts
@@ -64,7 +64,7 @@ def test_gpt2s_parts_are_those_of_a_computation_by_hand(folder: Path) -> None:
         "positions": by_hand(gpt.wpe.weight[p]),
         "L0 H2": by_hand(trace.head_output("decoder", layer=0)[2, p]),
         "L1 feed-forward": by_hand(ff),
-        "bias of transformer.ln_f": float(norm.bias @ model.module.lm_head.weight[token]),
+        "final norm bias": float(norm.bias @ model.module.lm_head.weight[token]),
     }
     for name, value in expected.items():
         assert given[name] == pytest.approx(value, abs=1e-5), name
@@ -117,6 +117,21 @@ def test_the_token_and_the_rest_of_the_embedding_are_told_apart(
         token = module.model.shared.weight[trace.target.ids[2]]
         first = trace.resid(stack, layer=-1)[2]
         torch.testing.assert_close(first, token + table[2])
+
+
+def test_two_tokens_and_the_mean_are_compared_part_by_part(folder: Path) -> None:
+    model = tiny("bart", folder)  # its head has a bias for each token
+    trace = model.trace(TEXT)
+    found, logits = attribute(model, trace, 1), trace.logits[1].double()
+    both = found.contributions(7, 9)
+    torch.testing.assert_close(both, found.contributions(7) - found.contributions(9))
+    assert float(both.sum()) == pytest.approx(float(logits[7] - logits[9]), abs=1e-4)
+    over_mean = float(found.contributions(7, MEAN).sum())
+    assert over_mean == pytest.approx(float(logits[7] - logits.mean()), abs=1e-4)
+    assert found.is_proven(7, 9)
+    assert found.is_proven(7, MEAN)
+    every = torch.stack([found.contributions(i) for i in range(len(logits))])
+    torch.testing.assert_close(found.contributions(7) - every.mean(0), found.contributions(7, MEAN))
 
 
 def test_the_heads_own_non_linearity_is_said(folder: Path) -> None:
