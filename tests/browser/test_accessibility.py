@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from pages.components.navigation import PAGES, PageEntry
 from pages.components.views import VIEWS
-from tests.browser.conftest import NARROW, TRACED, WIDE, open_traced
+from tests.browser.conftest import NARROW, PATIENCE, TRACED, WIDE, open_traced
 from tests.support.live_app import LiveApp, settle
 
 GRAVE = {"serious", "critical"}
@@ -48,8 +48,27 @@ def test_the_attention_page_is_accessible_in_every_view(
     assert found == {}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.title)
-def test_every_page_is_accessible(app: LiveApp, page: Page, entry: PageEntry) -> None:
-    page.goto(app.at(entry))
+def test_every_page_is_accessible(
+    app: LiveApp, browser: Browser, entry: PageEntry, scheme: Any
+) -> None:
+    assert grave_at(browser, app.at(entry), WIDE, scheme) == []
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "dark"), (NARROW, "light")])
+def test_the_tour_is_accessible(app: LiveApp, browser: Browser, viewport: Any, scheme: Any) -> None:
+    assert grave_at(browser, f"{app.url}/?tour=2", viewport, scheme) == []
+
+
+def grave_at(browser: Browser, url: str, viewport: Any, scheme: Any) -> list[str]:
+    """What is found at an address once its model is loaded."""
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(url)
     page.wait_for_timeout(500)
-    assert findings(page) == []
+    settle(page)
+    page.wait_for_selector("text=is loading", state="detached", timeout=PATIENCE)
+    found = findings(page)
+    context.close()
+    return found
