@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+from transformer_core.cli_efficiency import add_efficiency
 from transformer_core.cli_evaluate import add_evaluate
 from transformer_core.cli_generate import add_generate
 from transformer_core.cli_tasks import add_summarize, add_translate
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_summarize(verbs)
     add_training(verbs)
     add_evaluate(verbs)
+    add_efficiency(verbs)
     painting = verbs.add_parser("first-paint", help="make again what the app shows while it loads")
     painting.set_defaults(run=_first_paint)
     args = parser.parse_args(argv)

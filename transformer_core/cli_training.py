@@ -104,7 +104,12 @@ def _clock(text: str) -> float:
     return (then if then > now else then + datetime.timedelta(days=1)).timestamp()
 
 
-def _corpus(text: str) -> CorpusSpec:
+def corpus_of(text: str) -> CorpusSpec:
+    """Read what ``--data`` was given.
+
+    Raises:
+        InputError: If it is not of the form that its help says.
+    """
     from transformer_core.training.corpus import CorpusSpec
 
     name, is_named, rest = text.partition("=")
@@ -134,7 +139,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         precision=args.precision,
     )
     shape = {name: getattr(args, name) for name in _SHAPE}
-    corpora = tuple(_corpus(text) for text in args.data)
+    corpora = tuple(corpus_of(text) for text in args.data)
     return Plan(corpora, shape, args.vocab_size, recipe, args.init_from)
 
 

@@ -168,6 +168,12 @@ def compare(
     )
 
 
+def n_parts(model: Any, n_variants: int, *, rounds: int = 5) -> int:
+    """How often :func:`compare` calls ``go_on`` on the shipped set, about: how far it is."""
+    each = {"BLEU": 2, "similarity": 2, "perplexity": 6}[kind_of(model)]
+    return n_variants * (each + rounds + 1) + 2
+
+
 def _writes(variants: Sequence[Variant]) -> bool:
     """Whether writing is timed: by translators that need no seat to be what they are."""
     is_translator = kind_of(variants[0].model) == "BLEU"
