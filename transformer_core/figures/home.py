@@ -16,7 +16,7 @@ from transformer_core.figures.payload import Payload
 from transformer_core.figures.wire import unpack
 
 if TYPE_CHECKING:
-    from transformer_core.decoding.steps import DecodingStep
+    from transformer_core.model.generation import Hypothesis
 
 MODEL = "en-fr-small"
 TEXT = "The white horse didn't cross the river because it was too tired."
@@ -89,25 +89,25 @@ def pictures_of(model: Any, text: str) -> Pictures:
     from transformer_core.figures.alignment import alignment
     from transformer_core.figures.architecture import architecture
     from transformer_core.tasks.alignments import measured_choice
-    from transformer_core.tasks.translation import token_count
 
     started = time.perf_counter()
-    limit = min(2 * token_count(model, text) + 16, model.n_ctx - 1)
-    steps = [*model.decode(text, replace(STRATEGY, max_new_tokens=limit))]
-    written = [step for step in steps if step.ended != "eos"]
-    if not written:
+    source = model.tokenizer.encode(text)
+    limit = min(2 * len(source) + 16, model.n_ctx - 1)
+    best = model.write([source.ids], replace(STRATEGY, max_new_tokens=limit))[0]
+    if not best.ids:
         raise InputError("The model ended before it wrote a word. Try another sentence.")
-    trace = steps[-1].trace
+    target = model.tokenizer.from_ids([model.module.config.bos_id, *best.ids])
+    trace = model.trace(source, target)
     found = block_outputs(model, trace)
     choice = measured_choice(model)
     chances = found.outputs["softmax"]
     likeliest = tuple(map(model.tokenizer.show, chances.argmax(dim=-1).tolist()))
-    own = [float(chances[i, step.token_id]) for i, step in enumerate(written)]
+    own = [float(chances[i, token]) for i, token in enumerate(best.ids)]
     seconds = time.perf_counter() - started
     return Pictures(
-        alignment(trace, own, choice, notes=(*_foreign(text), *_notes(steps, limit))),
+        alignment(trace, own, choice, notes=(*_foreign(text), *_cut(best, limit))),
         architecture(trace, found, decoder_layer=choice.layer, predicted=likeliest),
-        steps[-1].text.strip(),
+        model.tokenizer.decode(best.ids).strip(),
         seconds,
     )
 
@@ -121,8 +121,8 @@ def _foreign(text: str) -> tuple[str, ...]:
     return (NOT_ENGLISH,)
 
 
-def _notes(steps: Sequence[DecodingStep], limit: int) -> tuple[str, ...]:
-    if steps[-1].ended == "eos":
+def _cut(written: Hypothesis, limit: int) -> tuple[str, ...]:
+    if not written.is_cut:
         return ()
     return (
         f"Cut after {limit} tokens, twice the source's and 16 more: the model had not ended by "

@@ -82,6 +82,13 @@ def test_the_alignment_is_the_cross_attention_by_word(model: Any, pictures: home
     assert first["p"] == pytest.approx(float(torch.stack(own).prod()), rel=1e-3)
 
 
+def test_the_translation_is_that_of_the_model(pictures: home.Pictures, model: Any) -> None:
+    assert pictures.written == model.translate(TEXT, home.STRATEGY)[: len(pictures.written)]
+    steps = [*model.decode(TEXT, home.STRATEGY)]
+    ids = block(pictures, "decoder.tokens")["layers"][0]["values"][1:]
+    assert ids == [step.token_id for step in steps][: len(ids)]
+
+
 def test_what_the_limit_cut_is_said_and_only_that(pictures: home.Pictures) -> None:
     notes = pictures.alignment.header["notes"]
     is_cut = len(block(pictures, "decoder.tokens")["layers"][0]["values"]) > 20
