@@ -32,19 +32,30 @@ _OPENED = "opened_models"
 
 
 def cards(text: str) -> dict[str, Payload]:
-    """Draw all cards, two in a row; return the pictures that are there, by family."""
+    """Draw all cards, two in a row; return the pictures that are there, by family.
+
+    Of models that are still loading only the first is watched: they load one after the other, and
+    a page that is asked four times a look would be busy with nothing else.
+    """
     pictures: dict[str, Payload] = {}
+    is_watching = False
     for row in (FAMILIES[:2], FAMILIES[2:]):
         for place, family in zip(st.columns(2, gap="medium"), row, strict=True):
             with place:
-                payload = card(family, text)
+                payload = card(family, text, may_watch=not is_watching)
+            model_id = st.session_state.get(_key(family))
+            is_watching |= model_id is not None and not is_loaded(str(model_id))
             if payload is not None:
                 pictures[family.id] = payload
     return pictures
 
 
-def card(family: Family, text: str) -> Payload | None:
-    """One family: what it is, what it may read, what a head reads, what it is for."""
+def card(family: Family, text: str, *, may_watch: bool = True) -> Payload | None:
+    """One family: what it is, what it may read, what a head reads, what it is for.
+
+    Args:
+        may_watch: Whether to look again and again until the model is there.
+    """
     st.markdown(f"#### {family.name}")
     st.markdown(f"{family.purpose} [{family.paper}]({family.url}).")
     choices = st.container(horizontal=True, key=f"{_key(family)}_choices")
@@ -53,7 +64,10 @@ def card(family: Family, text: str) -> Payload | None:
     if model_id is None:
         return None
     if not is_loaded(model_id):
-        wait_for_model(model_id)
+        if may_watch:
+            wait_for_model(model_id)
+        else:
+            st.caption(plain(f"{_card(model_id).name} is loading."))
         return None
     try:
         trace = _trace(family, model_id, text)
