@@ -45,6 +45,7 @@ bench: $(READY_DEV)
 	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.decoding
 	$(BIN)/python -m benchmarks.browser
+	$(BIN)/python -m benchmarks.positions
 	$(BIN)/python -m benchmarks.layer
 	$(BIN)/python -m benchmarks.home
 	$(BIN)/python -m benchmarks.live
