@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from transformer_core.analysis.word_alignment import AlignmentChoice
     from transformer_core.decoding.steps import DecodingStep
     from transformer_core.tasks.streaming import PartState
+    from transformer_core.tokenization.tokens import Word
     from transformer_core.tracing.trace import Trace
 
 N_ALTERNATIVES = 8
+NOTE = (
+    "A token's row is the one {}. Sub-words merged: summed over the source word, averaged over the "
+    "target word; special tokens of the source left out and each row renormalised."
+)
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,9 @@ def translation(
 ) -> Payload:
     """Where does each word come from, and how sure was the model of it?
 
-    Options: ``words``, each with ``text`` and ``tokens``; ``choices`` with ``layer head name``,
-    ``chosen``, which of them is shown first, and ``measured``, whether that was measured. The array
-    ``weights`` has a map for each choice. The trigger ``fork`` brings the step and the token that
-    somebody chose instead.
+    Options: ``words`` (``text``, ``tokens``), ``choices`` (``layer head name``), ``chosen``,
+    ``measured``. The array ``weights`` has a map for each choice; the trigger ``fork`` brings the
+    step and the token that somebody chose instead.
 
     Args:
         trace: Of the source and the whole translation.
@@ -81,20 +85,10 @@ def translation(
     """
     from transformer_core.analysis.word_alignment import all_word_weights, choices, content_words
 
-    weights = all_word_weights(trace, choice.shift).numpy()
-    every = choices(trace, choice.shift)
+    weights, every = all_word_weights(trace, choice.shift).numpy(), choices(trace, choice.shift)
     sources = content_words(trace.source.words)
     targets = content_words(trace.target.words) if trace.target is not None else []
-    # The target begins with the start token, which no step wrote.
-    words = [
-        {
-            "text": word.text,
-            "tokens": [asdict(tokens[p - 1]) for p in word.positions if 0 < p <= len(tokens)],
-        }
-        for word in targets
-    ]
     off = float(np.abs(weights.sum(axis=-1) - 1).max())
-    row = "that wrote it" if choice.shift == 0 else "after it was written"
     picture = Picture(
         title="Where does each word come from?",
         subtitle="Cross-attention, word by word.",
@@ -107,17 +101,24 @@ def translation(
         layer=choice.layer,
         head=choice.head,
         badge=Badge(f"rows sum to 1 · max |Δ| {off:.1e}", off < 1e-4),
-        notes=(
-            f"A token's row is the one {row}. Sub-words merged: summed over the source word, "
-            "averaged over the target word; special tokens of the source left out and each row "
-            "renormalised.",
-        ),
+        notes=(NOTE.format("that wrote it" if choice.shift == 0 else "after it was written"),),
         caption=f"{len(targets)} words of a translation and what each reads.",
     )
     options = {
-        "words": words,
+        "words": _words(targets, tokens),
         "choices": [{"layer": c.layer, "head": c.head, "name": c.place} for c in every],
         "chosen": every.index(choice),
         "measured": is_measured,
     }
     return make_payload("translation", picture, options, {"weights": quantise(weights)})
+
+
+def _words(targets: Sequence[Word], tokens: Sequence[WrittenToken]) -> list[dict[str, Any]]:
+    """The translation's words with their tokens; it begins with the start token, never written."""
+    return [
+        {
+            "text": word.text,
+            "tokens": [asdict(tokens[p - 1]) for p in word.positions if 0 < p <= len(tokens)],
+        }
+        for word in targets
+    ]
