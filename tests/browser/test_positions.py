@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from pages.components.positions import KINDS
 from tests.browser.conftest import NARROW
 from tests.browser.test_accessibility import findings
-from tests.support.live_app import LiveApp, rerun, settle
+from tests.support.live_app import LiveApp, settle
 from transformer_core.figures import positions_alibi, positions_rotary, positions_sinusoidal
 from transformer_core.figures.html import to_html
 from transformer_core.figures.numbers import written
@@ -121,28 +121,23 @@ def test_the_page_is_used_by_slider_keyboard_and_double_click(app: LiveApp, page
     settle(page)
     before = page.locator(PICTURE).first.get_attribute("data-painted")
     slider = page.locator(".st-key-positions_length input[type=range]")
-    with rerun(page):
-        slider.press("ArrowRight")
+    slider.press("ArrowRight")
     expect(page.locator(PICTURE).first).not_to_have_attribute("data-painted", str(before))
     expect(page.get_by_label("seq_length, typed")).to_have_value("49")
-    with rerun(page):
-        page.get_by_label("d_model, typed").fill("33")
-        page.keyboard.press("Enter")
+    page.get_by_label("d_model, typed").fill("33")
+    page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("d_model is 33; it must be even")
     assert page.locator(PICTURE).count() > 0
-    with rerun(page):
-        page.get_by_label("d_model, typed").fill("32")
-        page.keyboard.press("Enter")
+    page.get_by_label("d_model, typed").fill("32")
+    page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_count(0)
     stage = page.locator(f".st-key-picture {STAGE}")
     stage.focus()
     stage.press("Control+Home")
     stage.press("ArrowRight")
-    with rerun(page):
-        stage.press("Enter")
+    stage.press("Enter")
     expect(page.get_by_text("Dimension 1 comes back after 6.28 positions")).to_be_visible()
-    assert "view=Waves" in page.url
-    assert "dim=1" in page.url
+    expect(page).to_have_url(re.compile(r"view=Waves.*dim=1"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
