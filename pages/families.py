@@ -37,8 +37,8 @@ what they were trained to say:
 - **Vision**, $M = 0$: an encoder whose tokens are patches of a picture
   ([Dosovitskiy et al. 2020](https://arxiv.org/abs/2010.11929), section 3.1).
 
-The left map of each card is read off this trace, not off a book: a sliding window or padding would
-show. The right one is one head of it.
+The first map of each card is read off this trace, not off a book: a sliding window would
+show. The second is one head of it.
 """
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.components.attention_view import attention_view
-from pages.components.cache import is_loaded, model_of, trace_of
+from pages.components.cache import is_loaded, model_of, trace_of, writer_of
 from pages.components.families_image import choose_example, trace_of_image
-from pages.components.families_tasks import TASKS
+from pages.components.families_tasks import TASKS, TRANSLATION
 from pages.components.messages import plain, show_error, show_warning
 from pages.components.model_picker import models_here
 from pages.components.other_model import OtherModel
@@ -169,7 +169,17 @@ def _choose_model(family: Family) -> str | None:
     return str(chosen)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _translated(model_id: str, text: str) -> str:
+    """What a translator makes of a text, by its usual search."""
+    from transformer_core.tasks.translation import translate
+
+    return translate(writer_of(model_id), [text])[0].text
+
+
 def _trace(family: Family, model_id: str, text: str) -> Trace:
+    if family.id == "both" and model_of(model_id).card.task == TRANSLATION:
+        return trace_of(model_id, text, _translated(model_id, text))
     if family.id != "vision":
         return trace_of(model_id, text)
     chosen = choose_example()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SECOND = "The dog stayed on the pavement, exhausted."
 N_CANDIDATES = 5
+TRANSLATION = "translation"
 
 
 def similarity(model_id: str, trace: Trace) -> None:
@@ -38,7 +39,7 @@ def similarity(model_id: str, trace: Trace) -> None:
             st.caption(
                 "1 for the same direction, near 0 for unrelated sentences: the scalar product of "
                 f"each sentence's mean token, {found.n_dimensions} numbers of length 1 "
-                "([Reimers & Gurevych 2019](https://arxiv.org/abs/1908.10084), section 3)."
+                "(Reimers & Gurevych 2019, section 3; Explain links it)."
             )
         if not found.is_trained_for:
             st.caption(
@@ -103,13 +104,11 @@ def next_token(model_id: str, trace: Trace) -> None:
 
 def translation(model_id: str, trace: Trace) -> None:
     """What the decoder wrote."""
-    card = model_of(model_id).card
-    st.markdown(f"**{'Translation' if card.task == 'translation' else 'What it writes'}**")
+    is_translator = model_of(model_id).card.task == TRANSLATION
+    st.markdown(f"**{'Translation' if is_translator else 'What it writes'}**")
     st.markdown(f"> {plain(trace.target_text or '')}")
-    st.caption(
-        "Written greedily, token by token; the maps above show all of its steps, read in one pass. "
-        "Translate & summarise searches with beams."
-    )
+    how = "Found with a beam of 4" if is_translator else "Written greedily"
+    st.caption(f"{how}, token by token; the maps above show all of its steps, read in one pass.")
 
 
 def digit(model_id: str, trace: Trace) -> None:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from pages.components import cache, families_image
 from tests.support.tiny_models import make_tiny
 from transformer_core.errors import InputError
+from transformer_core.models.vision_digits import as_picture
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "families.py"
 MODELS = ("minilm", "smollm2", "en-fr-small", "digits-vit")
@@ -30,6 +31,13 @@ def loaded() -> Iterator[None]:
 @pytest.fixture
 def page() -> AppTest:
     return AppTest.from_file(str(PAGE), default_timeout=90)
+
+
+def wide_png() -> bytes:
+    """A picture that is refused before it is decoded: 20,000 pixels wide."""
+    file = io.BytesIO()
+    Image.new("1", (20_000, 4)).save(file, "PNG")
+    return file.getvalue()
 
 
 def words(page: AppTest) -> str:
@@ -53,7 +61,7 @@ def test_all_four_families_are_there_with_their_tasks(page: AppTest) -> None:
         assert f"#### {name}" in said
     assert "22.7 M parameters, 6 layers of 12 heads" in said
     assert "What comes next?" in said and "49,152 tokens" in said
-    assert "> Le chat" in said
+    assert "> Le chat" in said and "beam of 4" in said
     assert "Hidden words" in said and "bert-base-uncased has it" in said
     assert page.metric[0].label == "Cosine similarity"
     assert -1 <= float(page.metric[0].value) <= 1
@@ -175,3 +183,27 @@ def test_a_vision_model_in_the_attention_page_s_address_is_told_where_to_go() ->
     attention.run()
     assert not attention.exception
     assert "reads images, not text. The Families page" in words(attention)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"This is a text.", "no image that can be read"), (wide_png(), "20,000 × 4 pixels")],
+)
+def test_a_bad_upload_is_said_and_nothing_is_lost(page: AppTest, content: bytes, said: str) -> None:
+    open_vision(page, image_source="Upload", vision_layer=1)
+    page.file_uploader[0].upload("picture.png", content, "image/png").run()
+    assert not page.exception
+    assert said in page.error[0].value
+    page.segmented_control(key="image_source").set_value("Held-out digit").run()
+    assert not page.exception and not page.error
+    assert page.selectbox(key="vision_layer").value == 1
+
+
+def test_a_photo_of_a_digit_is_read_and_what_was_done_is_kept(page: AppTest) -> None:
+    file = io.BytesIO()
+    digit = families_image.examples().images[0]
+    as_picture(digit).resize((400, 400)).convert("CMYK").save(file, "JPEG")
+    open_vision(page, image_source="Upload")
+    page.file_uploader[0].upload("six.jpg", file.getvalue(), "image/jpeg").run()
+    assert not page.exception and not page.error
+    assert f"**Read as {families_image.examples().labels[0]}**" in words(page)

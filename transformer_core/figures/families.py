@@ -135,7 +135,7 @@ def masks(trace: Trace, family: Family, places: Sequence[Place]) -> Payload:
     queries, keys = strips(trace, first.site)
     picture = Picture(
         title=family.question,
-        subtitle="Left: what a query may read (its mask). Right: what one head reads.",
+        subtitle="First what a query may read, its mask; then what one head reads.",
         queries=queries,
         keys=keys,
         model=trace.model_name,
