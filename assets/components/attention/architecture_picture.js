@@ -3,7 +3,7 @@
 import { levelsOf } from "./decode.js";
 import { sublayers, layOut } from "./architecture_layout.js";
 import { format } from "./numbers.js";
-import { mix } from "./palette.js";
+import { ramp } from "./palette.js";
 import { fitted } from "./stage.js";
 
 const ARROW = 4;
@@ -301,9 +301,9 @@ export function patternCanvas(array, layer, stops) {
   const image = context.createImageData(columns, rows);
   let peak = 0;
   for (const code of codes) peak = Math.max(peak, levels[code]);
+  const colours = ramp(stops);
   codes.forEach((code, i) => {
-    const [r, g, b] = mix(stops, peak ? levels[code] / peak : 0);
-    image.data.set([r, g, b, 255], 4 * i);
+    image.data.set([...colours[peak ? Math.round((255 * levels[code]) / peak) : 0], 255], 4 * i);
   });
   context.putImageData(image, 0, 0);
   return canvas;
