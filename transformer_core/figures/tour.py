@@ -142,6 +142,7 @@ STOPS = (
         f"{_VASWANI}, sections 5.3 and 5.4",
         "train",
         "linear",
+        {"train_mode": "Watch it learn"},
     ),
     Stop(
         "Efficiency",
@@ -154,5 +155,6 @@ STOPS = (
         f"{_VASWANI}, section 4, table 1",
         "efficiency",
         "decoder.self.block",
+        {"model": MODEL, "method": "Sparse attention", "site": "cross", "layer": 0, "head": 0},
     ),
 )
