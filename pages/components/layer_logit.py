@@ -102,7 +102,7 @@ def _typed(now: Inside, found: Attribution, typed: str) -> Candidate | None:
 
     tokenizer = model_of(now.model_id).tokenizer
     try:
-        token_id, n_tokens = token_named(tokenizer, typed)
+        token_id, n_tokens = token_named(tokenizer, typed, found.logits)
     except InputError as error:
         show_error(error)
         return None

@@ -152,7 +152,7 @@ def _stack(trace: Trace, *, is_shown: bool) -> str:
     kept = st.session_state.get("site")
     chosen = "decoder" if kept == "cross" else kept
     if chosen not in stacks:
-        chosen = stacks[0] if not is_shown else stacks[-1]
+        chosen = stacks[-1]
     st.session_state["stack"] = chosen
     if len(stacks) > 1 and is_shown:
         st.segmented_control(

@@ -57,20 +57,30 @@ def candidate(logits: Float[Tensor, " vocab"], tokenizer: Tokenizer, token_id: i
     )
 
 
-def token_named(tokenizer: Tokenizer, typed: str) -> tuple[int, int]:
+def token_named(
+    tokenizer: Tokenizer, typed: str, logits: Float[Tensor, " vocab"]
+) -> tuple[int, int]:
     """The token that a typed text begins with, and of how many tokens the text is.
+
+    Many vocabularies have a word twice, at the beginning of a text and behind a space. The one of
+    fewer tokens is meant; of two that are as short, the one with the larger logit.
 
     Args:
         tokenizer: The model's.
-        typed: A word, as it would stand in a text; white space before it counts where the
-            vocabulary tells words by it.
+        typed: A word.
+        logits: Of the position that is asked about.
 
     Raises:
         InputError: If the vocabulary has no token for it.
     """
     encode = getattr(tokenizer, "encode_target", tokenizer.encode)
-    tokens = encode(typed)
-    ids = [i for i, special in zip(tokens.ids, tokens.is_special, strict=True) if not special]
-    if not ids:
+    found = []
+    for text in (typed, f" {typed}"):
+        tokens = encode(text)
+        ids = [i for i, special in zip(tokens.ids, tokens.is_special, strict=True) if not special]
+        if ids:
+            found.append((len(ids), -float(logits[ids[0]]), ids[0]))
+    if not found:
         raise InputError(f"No token of this vocabulary stands for {typed!r}; type a word.")
-    return ids[0], len(ids)
+    n_tokens, _, token_id = min(found)
+    return token_id, n_tokens
