@@ -74,6 +74,13 @@ def task_model(task: str) -> str | None:
     return chosen
 
 
+def open_for_task(name: str, task: str) -> None:
+    """Put a model into this session's list for a task, such as one that was just trained."""
+    opened = st.session_state.setdefault(_OPENED, {}).setdefault(task, [])
+    if name not in opened:
+        opened.append(name)
+
+
 def show_other_model(task: str) -> None:
     """Draw the dialog of other models if it is open, or how far a download is."""
     TaskModel("text", task).show()

@@ -34,7 +34,7 @@ class Exam:
         nll: Negative log-likelihood of an unseen token, in nats.
         nll_by_position: The same by position in the target.
         n_unseen: Pairs that it was tried on.
-        written: What it wrote for the first of them.
+        samples: Source, target, and what it wrote, of the first of them.
     """
 
     step: int
@@ -44,7 +44,7 @@ class Exam:
     nll: float
     nll_by_position: tuple[float, ...]
     n_unseen: int
-    written: tuple[str, ...]
+    samples: tuple[tuple[str, str, str], ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -53,7 +53,10 @@ class Exam:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Exam:
         """Read what :meth:`to_dict` wrote."""
-        lists = {name: tuple(record[name]) for name in ("nll_by_position", "written")}
+        lists = {
+            "nll_by_position": tuple(record["nll_by_position"]),
+            "samples": tuple(tuple(sample) for sample in record["samples"]),
+        }
         return cls(**(record | lists))
 
 
@@ -100,7 +103,14 @@ class Examiner:
             nll=float(sums.sum()) / n_labels,
             nll_by_position=tuple((sums / counts.clip(1)).tolist()),
             n_unseen=len(targets),
-            written=tuple(written[:N_SAMPLES]),
+            samples=tuple(
+                zip(
+                    [pair.source for pair in self.pairs[:N_SAMPLES]],
+                    targets[:N_SAMPLES],
+                    written[:N_SAMPLES],
+                    strict=True,
+                )
+            ),
         )
 
     def _rows(self) -> list[list[int]]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SAVE_S, WRITE_S = 10.0, 1.0
 """Seconds between checkpoints, and between additions to the curve on the disk."""
-EXAM_SHARE = 0.04
+EXAM_SHARE = 0.06
 """Share of a run's time that may go into trying it on unseen pairs."""
 _KEEP = 2
 _NEVER = 10**9
@@ -255,7 +255,9 @@ class _Watcher:
         self._record = record
         self._began = time.perf_counter() - record.seconds
         self._written = time.monotonic()
-        self._exam_cost = self._examined_at = 0.0
+        # Of this thread's own time: on a busy server waiting is nobody's cost.
+        self._exam_cost = 0.0
+        self._examined_at = time.thread_time()
 
     def after(self, progress: Progress) -> None:
         step, record = progress.step, self._record
@@ -303,14 +305,14 @@ class _Watcher:
         return time.perf_counter() - self._began
 
     def _is_exam_due(self) -> bool:
-        since = self._seconds() - self._examined_at
+        since = time.thread_time() - self._examined_at
         return not self._record.exams or since * EXAM_SHARE >= self._exam_cost
 
     def _examine(self, step: int) -> None:
-        began = time.perf_counter()
+        began = time.thread_time()
         prepared = self._prepared
         model = prepared.run.trainer.model
         exam = prepared.examiner.examine(model, step=step, seconds=self._seconds())
         self._record.exams.append(exam)
-        self._exam_cost = time.perf_counter() - began
-        self._examined_at = self._seconds()
+        self._examined_at = time.thread_time()
+        self._exam_cost = self._examined_at - began

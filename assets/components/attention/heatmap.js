@@ -214,8 +214,12 @@ export class HeatmapView extends View {
         this.overviewLine.textContent = text;
       },
       onSay: (text) => this.frame.say(text),
-      onOpen: (head) => this.host.trigger("head", head),
+      onOpen: (head) => this.openHead(head),
     });
+  }
+
+  openHead(head) {
+    this.host.trigger("head", head);
   }
 
   measure(context, width) {

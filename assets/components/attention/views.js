@@ -7,6 +7,7 @@ import { CausesView } from "./causes.js";
 import { DecoderView } from "./decoder.js";
 import { DimsView } from "./dims.js";
 import { FieldView } from "./field.js";
+import { FilmView } from "./film.js";
 import { GridView } from "./grid.js";
 import { HeatmapView } from "./heatmap.js";
 import { LayerView } from "./layer.js";
@@ -36,6 +37,7 @@ export const VIEWS = {
   cards: CardsView,
   causes: CausesView,
   field: FieldView,
+  film: FilmView,
   schemes: SchemesView,
   sum: SumView,
   switchboard: SwitchboardView,

@@ -1,5 +1,6 @@
 """Films of attention and exams, against traces of the same model and against torch."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ def film_of(model: Transformer, tokenizer: Any, steps: tuple[int, ...] = (0, 1))
     labels = tokenizer.encode(TARGET).ids
     target = tokenizer.from_ids([tokenizer.bos_id, *labels[:-1]])
     source = tokenizer.encode(SOURCE)
-    frames = tuple(take_frame(model, source, target, labels, step)[0] for step in steps)
-    return Film("test", source, target, tuple(map(tokenizer.show, labels)), frames)
+    frames = []
+    for step in steps:
+        frame, ids = take_frame(model, source, target, labels, step)
+        frames.append(replace(frame, guesses=tuple(map(tokenizer.show, ids))))
+    return Film("test", source, target, tuple(map(tokenizer.show, labels)), tuple(frames))
 
 
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary", "alibi"])
@@ -123,5 +127,5 @@ def test_an_exam_scores_as_the_model_writes_and_as_torch_computes() -> None:
 def test_what_is_written_right_counts_as_right() -> None:
     model, tokenizer = made()
     exam = Examiner([Pair("ab", "x", 1)], tokenizer, 32).examine(model, step=0, seconds=0)
-    copied = Examiner([Pair("ab", exam.written[0], 1)], tokenizer, 64)
+    copied = Examiner([Pair("ab", exam.samples[0][2], 1)], tokenizer, 64)
     assert copied.examine(model, step=0, seconds=0).sequence_accuracy == 1
