@@ -21,7 +21,7 @@ A layer reads a **residual stream** (one vector a token), and adds to it. Each h
 $q = xW_Q$, is found by $k = xW_K$, hands over $v = xW_V$, and reads
 $z = \mathrm{softmax}\!\left(\tfrac{qk^\top}{\sqrt{d_k}}\right)v$
 ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762), eq. 1, section 3.2.1). What the heads
-write is one sum, $\mathrm{attn\_out} = \mathrm{Concat}(z_0, \dots, z_h)\,W_O + b_O = \sum_h z_h
+write is one sum, $\mathrm{attn\_out} = \mathrm{Concat}(z_0, \dots, z_{H-1})\,W_O + b_O = \sum_h z_h
 W_O^h + b_O$ (section 3.2.2). The feed-forward block works on each token by itself,
 $\mathrm{FFN}(x) = \max(0,\, xW_1 + b_1)\,W_2 + b_2$ (eq. 2, section 3.3); newer models put GELU or
 SiLU in place of $\max(0,\cdot)$, or a gate beside it, $(\mathrm{SiLU}(xW_{gate}) \odot xW_{up})
