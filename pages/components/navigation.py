@@ -14,7 +14,7 @@ from pages.components.watching import turn_to
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 # A Material icon as favicon would be fetched from another host.
 ICON = ASSETS / "icon.png"
-SIDEBAR_WIDTH = 220
+SIDEBAR_WIDTH = 244
 
 
 @dataclass(frozen=True)
