@@ -42,17 +42,20 @@ show. The second is one head of it.
 """
 
 
-def code_of(text: str) -> str:
-    """The lines of Python that make these pictures."""
+def code_of(text: str, chosen: dict[str, str]) -> str:
+    """The lines of Python that make these pictures of a text, with the heads shown at first."""
     return (
         "import transformer_core as tc\n"
         "from transformer_core.figures import families, html\n\n"
-        "for family in families.FAMILIES[:3]:\n"
-        "    model = tc.load(family.default)\n"
-        f"    trace = model.trace({text!r})\n"
+        f"text = {text!r}\n"
+        f"for name, model_id in {chosen!r}.items():\n"
+        "    model = tc.load(model_id)\n"
+        "    target = model.translate(text) if model.card.task == 'translation' else None\n"
+        "    trace = model.trace(text, target)\n"
         "    places = [families.default_place(trace, site) for site in trace.sites]\n"
-        "    page = html.to_html(families.masks(trace, family, places))\n"
-        "    print(family.name, trace.sites, trace.light(trace.sites[0], 0).is_causal)\n"
+        "    payload = families.masks(trace, families.family_of(name), places)\n"
+        "    page = html.to_html(payload)\n"
+        "    print(payload.caption)\n"
     )
 
 
@@ -87,12 +90,13 @@ else:
         st.info("Type a sentence above: all four read it, the vision model a picture.")
         st.stop()
     pictures = cards(text)
-    chosen = {family.id: st.session_state.get(f"families_{family.id}") for family in FAMILIES}
+    chosen = {family.id: str(st.session_state.get(f"families_{family.id}")) for family in FAMILIES}
+    of_text = {name: model for name, model in chosen.items() if name != "vision"}
     footer(
         key="families",
         explanation=EXPLANATION,
-        code=code_of(text),
+        code=code_of(text, of_text),
         files=files_of(pictures),
-        link={"show": str(part)} | {name: str(model) for name, model in chosen.items() if model},
+        link={"show": str(part)} | chosen,
         text=text,
     )

@@ -124,9 +124,9 @@ def _look(trace: Trace, chosen: Chosen) -> None:
             "Open on the Attention page",
             icon=":material/open_in_new:",
             type="tertiary",
-            help="All its views, of this very picture.",
+            help="All its views; Export there saves it as a file that opens again.",
         ):
-            open_trace(trace, f"{trace.model_name} on a picture", layer=layer, head=head)
+            open_trace(trace, f"{trace.model_name}.npz", layer=layer, head=head)
             st.switch_page("pages/attention.py")
     place = Place("encoder", layer, head)
     try:

@@ -172,9 +172,9 @@ def test_a_picture_opens_on_the_attention_page(
     # All tests are one session to Streamlit: what is open here is open there.
     attention = AppTest.from_file(str(PAGE.with_name("attention.py")), default_timeout=90).run()
     assert not attention.exception and not attention.error
-    assert "Digits ViT on a picture" in words(attention)
+    assert "Digits ViT.npz" in words(attention)
     next(one for one in attention.button if one.key == "own_matrix-close").click().run()
-    assert "Digits ViT on a picture" not in words(attention)
+    assert "Digits ViT.npz" not in words(attention)
 
 
 def test_a_vision_model_in_the_attention_page_s_address_is_told_where_to_go() -> None:
