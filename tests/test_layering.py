@@ -32,6 +32,7 @@ LAYERS = (
     {"transformer_core.figures"},
     {
         "transformer_core.cli",
+        "transformer_core.cli_digits",
         "transformer_core.cli_efficiency",
         "transformer_core.cli_evaluate",
         "transformer_core.cli_generate",
