@@ -66,23 +66,18 @@ def positions_matrix(
         words: Title, caption and notes.
         source: Formula or model.
         axes: What rows and columns are.
-        badge: How the numbers were checked.
         selected: The cell picked at first.
 
     Raises:
         InputError: If a number is not finite, or the table is empty.
     """
     table = np.asarray(values, dtype=np.float32)
-    if table.ndim != 2 or not table.size or not np.isfinite(table).all():
-        raise InputError(f"A table of shape {table.shape} cannot be drawn; its numbers are finite.")
+    _check_table(table)
     formula = dict(source.formula)
-    is_causal = bool(formula.get("is_causal"))
-    limit, beyond = _limit(np.tril(table) if is_causal else table, formula["kind"])
+    seen = np.tril(table) if formula.get("is_causal") else table
+    limit, beyond = _limit(seen, formula["kind"])
     blocks = pooled(table)
-    if formula["kind"] == "table":
-        name, array = "values", raw(blocks, "float16")
-    else:
-        name, array = "codes", _codes(blocks, limit, is_causal=is_causal)
+    name, array = _encoded(blocks, limit, formula)
     picture = Picture(
         title=words.title,
         subtitle=words.subtitle,
@@ -98,15 +93,33 @@ def positions_matrix(
         else "",
     )
     options = {
-        "axes": [
-            {"name": axis.name, "one": axis.one or axis.name, "part": axis.part} for axis in axes
-        ],
+        "axes": _axes(axes),
         "limit": limit,
         "shape": list(table.shape),
         "formula": formula,
         "selected": selected and list(selected),
     }
     return make_payload("positions", picture, options, {name: array}, unit=words.unit)
+
+
+def _encoded(
+    blocks: NDArray[np.float32], limit: float, formula: Mapping[str, Any]
+) -> tuple[str, EncodedArray]:
+    """Bytes for colours where the browser has a formula, else the numbers themselves."""
+    if formula["kind"] == "table":
+        return "values", raw(blocks, "float16")
+    return "codes", _codes(blocks, limit, is_causal=bool(formula.get("is_causal")))
+
+
+def _check_table(table: NDArray[np.float32]) -> None:
+    if table.ndim != 2 or not table.size or not np.isfinite(table).all():
+        raise InputError(
+            f"A table of shape {table.shape} cannot be drawn: give it two axes and finite numbers."
+        )
+
+
+def _axes(axes: tuple[Axis, Axis]) -> list[dict[str, str]]:
+    return [{"name": axis.name, "one": axis.one or axis.name, "part": axis.part} for axis in axes]
 
 
 def _limit(table: NDArray[np.float32], kind: str) -> tuple[float, tuple[str, ...]]:

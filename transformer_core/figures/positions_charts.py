@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Theme = Literal["light", "dark"]
 HEIGHT = 340
-_PARTS = ("query", "key", "value", "bad", "text", "muted")
+MARK_Y = 40
+LEGEND_LINE = 20
+PARTS = ("query", "key", "value", "bad", "text", "muted")
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
 
@@ -126,12 +128,18 @@ def lines_chart(lines: Sequence[Line], axes: Axes, *, theme: Theme = "light") ->
 
     colours = wire_theme()[theme]
     names = [line.name for line in lines]
-    palette = [colours[_PARTS[i % len(_PARTS)]] for i in range(len(lines))]
+    palette = [colours[PARTS[i % len(PARTS)]] for i in range(len(lines))]
     dashes = [[5, 4] if line.is_dashed else _DASHES[0] for line in lines]
     legend = (
         None
         if len(lines) == 1
-        else alt.Legend(title=None, orient="top", labelLimit=340, symbolType="stroke")
+        else alt.Legend(
+            title=None,
+            orient="top",
+            labelLimit=320,
+            symbolType="stroke",
+            columns=1,  # wider ones are cut off on a phone
+        )
     )
     x = alt.X(
         "x:Q",
@@ -156,7 +164,7 @@ def lines_chart(lines: Sequence[Line], axes: Axes, *, theme: Theme = "light") ->
     layers += _pointer(base, axes)
     if axes.mark is not None:
         layers += _mark(axes.mark, colours["muted"])
-    return alt.LayerChart(layer=layers, height=HEIGHT)
+    return alt.LayerChart(layer=layers, height=HEIGHT + LEGEND_LINE * len(lines))
 
 
 def _bands(lines: Sequence[Line], x: Any, names: list[str], palette: list[str]) -> list[Any]:
@@ -199,8 +207,8 @@ def _mark(mark: tuple[float, str], colour: str) -> list[Any]:
 
     place = alt.Chart({"values": [{"x": mark[0], "words": mark[1]}]}).encode(x="x:Q")
     rule = place.mark_rule(color=colour, strokeDash=[3, 3])
-    words = place.mark_text(align="left", dx=5, dy=-10, color=colour, fontSize=12).encode(
-        y=alt.value(HEIGHT), text="words:N"
+    words = place.mark_text(align="left", dx=5, color=colour, fontSize=12).encode(
+        y=alt.value(MARK_Y), text="words:N"
     )
     return [rule, words]
 
@@ -224,7 +232,7 @@ def bars_chart(
 
     colours = wire_theme()[theme]
     names = list(groups)
-    palette = [colours[_PARTS[i]] for i in range(len(names))]
+    palette = [colours[PARTS[i]] for i in range(len(names))]
     rows = [
         {"row": i, "label": labels[i], "group": name, "size": _short(value)}
         for name, values in groups.items()
@@ -245,7 +253,7 @@ def bars_chart(
             sort=names,
             legend=None
             if len(names) == 1
-            else alt.Legend(title=None, orient="top", labelLimit=340),
+            else alt.Legend(title=None, orient="top", labelLimit=320, columns=1),
         ),
         tooltip=[
             alt.Tooltip("label:N", title=axes.y or "label"),

@@ -12,8 +12,10 @@ CODE = partial(code_of, "positions_alibi")
 EXPLANATION = r"""
 No position vectors: each head subtracts from its scores a penalty that grows with distance,
 
-$$\mathrm{softmax}\big(q_i K^\top - m_h\,[\,i, \dots, 2, 1, 0\,]\big),\qquad
-m_h = 2^{-8h/n},\ h = 1 \dots n$$
+$$
+\mathrm{softmax}\big(q_i K^\top - m_h\,[\,i, \dots, 2, 1, 0\,]\big),\qquad
+m_h = 2^{-8h/n},\ h = 1 \dots n
+$$
 
 ([Press et al. 2022](https://arxiv.org/abs/2108.12409), section 3; slopes for $n$ heads, $n$ a
 power of two, for others as in the paper's code). Steep heads look near, flat ones far. No model

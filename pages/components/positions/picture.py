@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.components.attention_view import attention_view
 from pages.components.messages import plain
+from transformer_core.figures import positions_still
 from transformer_core.figures.positions_charts import Chart
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ def theme() -> Literal["light", "dark"]:
 def files_of(drawn: Drawn, name: str) -> Files:
     """What can be saved; each file is made when it is asked for."""
     files: dict[str, tuple[str, Callable[[], str | bytes]]] = {}
-    if not isinstance(drawn.picture, Chart):
+    picture = drawn.picture
+    if isinstance(picture, Chart):
+        shown = theme()
+        files["PNG"] = (f"{name}.png", lambda: positions_still.to_png(picture, theme=shown))
+        files["SVG"] = (f"{name}.svg", lambda: positions_still.to_svg(picture, theme=shown))
+    else:
         files["HTML (self-contained)"] = (f"{name}.html", drawn.to_html)
     return {
         **files,

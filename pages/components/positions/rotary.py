@@ -13,9 +13,11 @@ EXPLANATION = r"""
 Nothing is added to the embeddings. In every layer each pair of dimensions of a query and of a key
 is turned by an angle proportional to where it stands,
 
-$$\begin{pmatrix} q'_i \\ q'_{i+d/2} \end{pmatrix} =
+$$
+\begin{pmatrix} q'_i \\ q'_{i+d/2} \end{pmatrix} =
 \begin{pmatrix} \cos m\omega_i & -\sin m\omega_i \\ \sin m\omega_i & \cos m\omega_i \end{pmatrix}
-\begin{pmatrix} q_i \\ q_{i+d/2} \end{pmatrix},\qquad \omega_i = \mathrm{base}^{-2i/d}$$
+\begin{pmatrix} q_i \\ q_{i+d/2} \end{pmatrix},\qquad \omega_i = \mathrm{base}^{-2i/d}
+$$
 
 ([Su et al. 2021](https://arxiv.org/abs/2104.09864), section 3.2; pairs as Llama forms them, $i$
 with $i + d/2$). Since $(R_m q)^\top (R_n k) = q^\top R_{n-m} k$, a score knows the distance alone.

@@ -13,8 +13,10 @@ EXPLANATION = r"""
 Attention sees a set: without positions it could not tell one order from another. The paper adds to
 each embedding a vector of sines and cosines,
 
-$$PE_{(pos,\,2i)} = \sin\frac{pos}{10000^{2i/d_\mathrm{model}}},\qquad
-PE_{(pos,\,2i+1)} = \cos\frac{pos}{10000^{2i/d_\mathrm{model}}}$$
+$$
+PE_{(pos,\,2i)} = \sin\frac{pos}{10000^{2i/d_\mathrm{model}}},\qquad
+PE_{(pos,\,2i+1)} = \cos\frac{pos}{10000^{2i/d_\mathrm{model}}}
+$$
 
 ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762), section 3.5). Dimensions $2i$ and $2i+1$
 are one pair of wavelength $2\pi \cdot 10000^{2i/d_\mathrm{model}}$ positions: like the hands of a

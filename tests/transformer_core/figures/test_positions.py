@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from transformer_core.errors import ConfigError, InputError
-from transformer_core.figures import positions, positions_alibi, positions_rotary
+from transformer_core.figures import (
+    positions,
+    positions_alibi,
+    positions_rotary,
+    positions_still,
+)
 from transformer_core.figures import positions_sinusoidal as sinusoidal
 from transformer_core.figures.field import FieldWords
 from transformer_core.figures.positions_charts import Axes, Chart, Line
@@ -181,3 +186,22 @@ def test_files_hold_the_whole_table_and_its_words() -> None:
     assert positions_rotary.motion(9, 4).to_csv().splitlines()[1] == "array,index,value"
     assert "<canvas" not in drawn.to_html()
     assert drawn.title in drawn.to_html()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_chart_is_saved_as_png_and_svg_with_its_words(theme: Any) -> None:
+    bars = Chart("Bars?", Axes("size", "token"), bars={"a": [0.5, 0.0]}, labels=("<the>", "cat"))
+    for chart in (
+        chart_of(sinusoidal.beyond(16, 8)),
+        chart_of(positions_alibi.beyond(16, 12)),
+        chart_of(sinusoidal.tutorial(1, 2, shown="Shift")),
+        Chart("Log?", Axes("x", "y", is_log=True), (Line("one", [0, 1], [1e-6, 10.0]),)),
+        bars,
+    ):
+        svg = positions_still.to_svg(chart, theme=theme)
+        assert chart.title.replace("<", "&lt;") in svg
+        assert positions_still.to_png(chart, theme=theme).startswith(b"\x89PNG")
+    assert "&lt;the&gt;" in positions_still.to_svg(bars)
+    two = Chart("Two?", Axes("x", "y"), (Line("one", [0, 1, 2], [0.0, 1.0, 0.5]),))
+    blue = 'stroke="#225fa2"'
+    assert positions_still.to_svg(two).count(blue) == 2  # a segment between neighbours
