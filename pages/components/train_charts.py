@@ -64,9 +64,9 @@ def show_curves(runs: list[LiveRun]) -> None:
         "How fast does it learn? The learning rate": RATE,
         "How steep is the loss? The gradient's norm before clipping": GRADIENT,
     }
-    columns = st.columns(2)
+    columns = [*st.columns(2), *st.columns(2)]
     for index, (question, series) in enumerate(questions.items()):
-        with columns[index % 2], st.container(border=True):
+        with columns[index], st.container(border=True):
             st.markdown(f"**{question}**")
             spec = curve_spec(curves, series, theme=scheme, max_steps=max_steps)
             st.vega_lite_chart(spec, width="stretch", key=f"train-chart-{index}")
@@ -123,9 +123,9 @@ def show_written(run: LiveRun) -> None:
     exam = exams[-1]
     rows = [
         {
-            "unseen source": plain(source),
-            "right target": plain(target),
-            f"written after step {exam.step:,}": plain(written[:60]) or "(nothing)",
+            "unseen source": _mono(source),
+            "right target": _mono(target),
+            f"written after step {exam.step:,}": _mono(written[:60]) or "(nothing)",
             "": "right" if written == target else "wrong",
         }
         for source, target, written in exam.samples
@@ -133,3 +133,8 @@ def show_written(run: LiveRun) -> None:
     with st.container(border=True):
         st.markdown("**What does it write?**")
         st.table(rows)
+
+
+def _mono(text: str) -> str:
+    """A text in the face of tokens, where Markdown can hold it so."""
+    return f"`{text}`" if text.strip() and "`" not in text else plain(text)

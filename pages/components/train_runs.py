@@ -1,8 +1,11 @@
-"""The runs of this server, and those that this session looks at; the address names them."""
+"""The runs of this server, and those that this session looks at; the address names them.
+
+A run's id in the address is the key to it: whoever has it may pause and stop, so a reload finds the
+run whole. The link that the page offers names the run by its public id, which only lets look.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,9 +18,8 @@ if TYPE_CHECKING:
 
 PARAMETER = "run"
 SHOWN = "train_shown"
-MINE = "train_mine"
 _OWNER = "train_owner"
-_COOKIE = "_streamlit_xsrf"
+_PUBLIC = "look-"
 MAX_SHOWN = 2
 
 
@@ -34,45 +36,49 @@ def registry() -> LiveRuns:
 
 
 def owner() -> str:
-    """Who this is: the browser, by Streamlit's cookie, so that a reload changes nothing."""
-    cookie = st.context.cookies.get(_COOKIE)
-    if isinstance(cookie, str) and cookie:
-        return hashlib.sha256(cookie.encode()).hexdigest()[:16]
+    """Who this is: a name made up for the session, or that of whoever it is by a run's id."""
     mine: str = st.session_state.setdefault(_OWNER, secrets.token_hex(8))
     return mine
 
 
 def shown() -> list[LiveRun]:
-    """The runs on the page, one or two that are compared; those of the address come first."""
-    asked = st.query_params.get(PARAMETER, "")
-    ids = st.session_state.get(SHOWN) or [name for name in asked.split(",") if name]
-    found = [run for run in map(registry().find, ids[:MAX_SHOWN]) if run is not None] if ids else []
-    for run in found:
-        run.owner = run.owner or owner()  # an earlier server's: whoever knows its id
-    if len(found) < len(ids[:MAX_SHOWN]):
+    """The runs on the page, one or two that are compared."""
+    asked = st.query_params.get(PARAMETER, "").split(",")
+    names = st.session_state.get(SHOWN) or [name for name in asked if name]
+    runs = [run for run in map(_find, names[:MAX_SHOWN]) if run is not None]
+    if len(runs) < len(names[:MAX_SHOWN]):
         st.warning(
             "A run of this address is not on this server any more; the newest runs are kept.",
             icon=":material/info:",
         )
-        show(found)
+        show(runs)
     else:
-        st.session_state[SHOWN] = [run.id for run in found]
-    return found
+        st.session_state[SHOWN] = [name_of(run) for run in runs]
+    return runs
 
 
 def show(runs: list[LiveRun]) -> None:
     """Put runs on the page, and into the address."""
-    st.session_state[SHOWN] = [run.id for run in runs]
-    if runs:
-        st.query_params[PARAMETER] = ",".join(run.id for run in runs)
-    else:
+    st.session_state[SHOWN] = [name_of(run) for run in runs]
+    keep_address(runs)
+    if not runs:
         st.query_params.pop(PARAMETER, None)
 
 
 def keep_address(runs: list[LiveRun]) -> None:
     """Let the address name what is on the page, also after a change of pages."""
     if runs:
-        st.query_params[PARAMETER] = ",".join(run.id for run in runs)
+        st.query_params[PARAMETER] = ",".join(map(name_of, runs))
+
+
+def name_of(run: LiveRun) -> str:
+    """What the address calls a run: by its key for its owner, else by its public id."""
+    return run.id if is_mine(run) else link_to(run)
+
+
+def link_to(run: LiveRun) -> str:
+    """What a link calls a run: who follows it may look, and nothing else."""
+    return _PUBLIC + run.public_id
 
 
 def mine() -> list[LiveRun]:
@@ -83,3 +89,15 @@ def mine() -> list[LiveRun]:
 def is_mine(run: LiveRun) -> bool:
     """Whether this person may pause and stop it."""
     return run.owner == owner()
+
+
+def _find(name: str) -> LiveRun | None:
+    if name.startswith(_PUBLIC):
+        return registry().find_public(name.removeprefix(_PUBLIC))
+    run = registry().find(name)
+    if run is not None:
+        if run.owner:
+            st.session_state[_OWNER] = run.owner  # the same person in a new session
+        else:
+            run.owner = owner()  # a run that an earlier server left
+    return run

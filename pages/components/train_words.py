@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.components.train_charts import curves_of, names_of
+from pages.components.train_runs import link_to
 from transformer_core.errors import TransformerCoreError
 from transformer_core.training.live_settings import OWN, LiveSettings
 
@@ -111,7 +112,7 @@ def link_of(runs: list[LiveRun], mode: str) -> dict[str, str]:
     if mode != "Train":
         return {"train_mode": mode, "example": str(st.session_state.get("train_example", 0))}
     if runs:
-        return {"run": ",".join(run.id for run in runs)}
+        return {"run": ",".join(map(link_to, runs))}
     plain = LiveSettings().to_dict()
     return {k: str(v) for k, v in _set().to_dict().items() if v != plain[k]} or {"task": "reverse"}
 

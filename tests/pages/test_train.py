@@ -95,6 +95,13 @@ def test_the_address_finds_a_run_again_and_another_person_finds_only_their_own(
     (run_id,) = page.session_state[train_runs.SHOWN]
     again = opened(run=run_id)
     assert "step 12 of 12" in said(again)
+    assert "Keep the model" in labels(again)
+    run = runs.find(run_id)
+    assert run is not None
+    watcher = opened(run=train_runs.link_to(run))
+    assert "step 12 of 12" in said(watcher)
+    assert "Keep the model" not in labels(watcher)
+    assert run_id not in str(watcher.query_params["run"])
     stranger = opened()
     assert "step 12" not in said(stranger)
     assert "Start" in labels(stranger)

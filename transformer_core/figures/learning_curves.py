@@ -76,7 +76,7 @@ def _of_exams(name: str) -> Callable[[Curve], Iterable[tuple[int, float]]]:
 
 LOSS = Series(
     "loss of a token (nats)",
-    (("taught, smoothed labels", _of_points("loss")), ("unseen, true labels", _of_exams("nll"))),
+    (("taught, smoothed", _of_points("loss")), ("unseen", _of_exams("nll"))),
 )
 ACCURACY = Series(
     "right on unseen strings",

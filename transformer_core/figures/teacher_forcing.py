@@ -44,7 +44,7 @@ def teacher_forcing_chart(
     cells = base.mark_rect(cornerRadius=3, stroke=colours["border"]).encode(
         color=alt.Color("loss:Q", scale=alt.Scale(range=stops[:4], domain=[0, 4]), legend=None)
     )
-    words = base.mark_text(font="Source Code VF", fontSize=13).encode(
+    words = base.mark_text(font="Source Code VF", fontSize=12).encode(
         text="text:N",
         color=alt.Color(
             "kind:N",
@@ -102,7 +102,7 @@ def teaching_rows(film: Film, index: int) -> list[dict[str, Any]]:
                 "The likeliest token here: " + ("right." if is_right else "wrong."),
                 0.0,
             ),
-            ("loss (nats)", f"{loss:.2f}", "loss", "−log of the true token's probability.", loss),
+            ("loss (nats)", f"{loss:.1f}", "loss", f"−log p of the true token: {loss:.3f}", loss),
         )
         rows += [
             {"position": position, "row": row, "text": text, "kind": kind, "note": note, "loss": at}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
@@ -83,6 +84,11 @@ class LiveRun:
         self._wanted: Phase = "training"
 
     # -- what a person does -------------------------------------------------------------------
+
+    @property
+    def public_id(self) -> str:
+        """Names it to those who may look at it, and gives nothing away by which it is stopped."""
+        return public_id(self.id)
 
     @property
     def title(self) -> str:
@@ -213,6 +219,11 @@ class LiveRun:
             prepared.run.save(keep=_KEEP)
         record.write()
         record.enter("failed", f"{error} The weights of step {kept:,} are kept.")
+
+
+def public_id(run_id: str) -> str:
+    """The name of a run for those who may only look at it."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:16]
 
 
 def _is_good(prepared: Prepared) -> bool:

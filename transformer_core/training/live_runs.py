@@ -15,7 +15,7 @@ from transformer_core.training import live_data
 from transformer_core.training.data import Pair
 from transformer_core.training.live_limits import RUNS, LiveLimits
 from transformer_core.training.live_record import STATUS, Record
-from transformer_core.training.live_run import Doing, LiveRun
+from transformer_core.training.live_run import Doing, LiveRun, public_id
 from transformer_core.training.live_settings import LiveSettings
 
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -101,6 +101,14 @@ class LiveRuns:
                     return None
                 self._runs[run_id] = found
             return self._runs[run_id]
+
+    def find_public(self, name: str) -> LiveRun | None:
+        """Return a run by its public id, for those who may only look."""
+        known = set(self._runs)
+        if self.folder.is_dir():
+            known |= {path.name for path in self.folder.iterdir()}
+        found = next((run_id for run_id in known if public_id(run_id) == name), None)
+        return None if found is None else self.find(found)
 
     def of(self, owner: str) -> list[LiveRun]:
         """Return a person's runs of this server, oldest first."""
