@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -96,7 +97,7 @@ def main() -> None:
             run, first = live(runs, settings)
             after = bare(settings, folder / f"after-{index}")
             points = run.record.points
-            whole = [b.at - a.at for a, b in zip(points, points[1:], strict=False)]
+            whole = [b.at - a.at for a, b in pairwise(points)]
             alone = median([*before, *after])
             found[task] = {
                 "first_point_s": first,
