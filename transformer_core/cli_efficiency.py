@@ -38,7 +38,7 @@ def _add_prune(verbs: Any) -> None:
     what.add_argument("--heads", type=int, help="number of attention heads to take out")
     what.add_argument("--weights", type=float, metavar="SHARE", help="share of small weights")
     what.add_argument("--layers", help="such as encoder:3,decoder:1; counted from 0")
-    prune.add_argument("--by", choices=("gradient", "ablation"), default="gradient")
+    prune.add_argument("--by", choices=("gradient", "ablation", "surgeon"), default="gradient")
     prune.add_argument(
         "--again-after",
         type=int,
@@ -122,6 +122,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="source<TAB>reference; default: the shipped set")
     parser.add_argument("--held-out", type=float, metavar="SHARE", help="as evaluate takes it")
     parser.add_argument("--limit", type=int, default=500, help="sentences of --data; default: 500")
+    parser.add_argument(
+        "--calibration", type=int, default=64, help="pairs of --data to calibrate with; default: 64"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -356,7 +359,9 @@ def _set(args: argparse.Namespace) -> EvaluationSet:
 
     if args.data is None:
         return shipped()
-    return from_file(args.data, held_out=args.held_out, limit=args.limit)
+    return from_file(
+        args.data, held_out=args.held_out, limit=args.limit, n_calibration=args.calibration
+    )
 
 
 def _say(line: str) -> None:

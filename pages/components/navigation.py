@@ -40,6 +40,7 @@ PAGES = {
     ],
     "Learn": [
         PageEntry("pages/train.py", "Train"),
+        PageEntry("pages/efficiency.py", "Efficiency"),
     ],
 }
 

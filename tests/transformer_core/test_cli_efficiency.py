@@ -38,7 +38,25 @@ def test_prune_gives_a_curve_beside_random_orders(
     assert len(found["order"]) == 4
     assert len(found["importance"]) == 24
     assert found["plain"]["kind"] == "BLEU"
-    assert main(["prune", *common, "--heads", "2", "--points", "1", "--seeds", "1"]) == 0
+    assert (
+        main(
+            [
+                "prune",
+                *common,
+                "--heads",
+                "2",
+                "--points",
+                "1",
+                "--seeds",
+                "1",
+                "--by",
+                "surgeon",
+                "--calibration",
+                "2",
+            ]
+        )
+        == 0
+    )
     assert "heads gone" in capsys.readouterr().out
     weights = printed(capsys, "prune", *common, "--weights", "0.5")
     assert weights["rows"][1]["relative"]["size"] == 1

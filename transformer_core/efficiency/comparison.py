@@ -28,7 +28,7 @@ class Row:
         name: What it is called.
         quality: How good it is.
         seconds: One round of work.
-        time_ratio: Its time ÷ the plain model's, round by round.
+        time_ratio: Its time a token ÷ the plain model's, round by round.
         tokens_per_second: Tokens written (a translator) or read (others).
         size_bytes: Its weights in memory.
         facts: What was done.
@@ -91,6 +91,8 @@ class Comparison:
             gains.append(f"{1 / row.time_ratio.median:.2f} × as fast")
         if self.size(row) < _GAIN:
             gains.append(f"{self.size(row):.0%} of the size")
+        if (cache := cache_share(row)) < _GAIN:
+            gains.append(f"{cache:.0%} of the cache")
         lost = self.plain.quality.value - row.quality.value
         kind = row.quality.kind
         worse = lost if row.quality.higher_is_better else -lost
@@ -125,6 +127,13 @@ class Comparison:
         }
 
 
+def cache_share(row: Row) -> float:
+    """A variant's key-value cache, the plain model's at 1."""
+    if "plain_cache_bytes" not in row.facts:
+        return 1.0
+    return float(row.facts["cache_bytes"] / row.facts["plain_cache_bytes"])
+
+
 def compare(
     method: str,
     variants: Sequence[Variant],
@@ -151,12 +160,14 @@ def compare(
     works = {str(i): _work(variant, on, writes=writes) for i, variant in enumerate(variants)}
     tokens = {name: work() for name, work in works.items()}
     seconds = take_turns(works, rounds=rounds, go_on=go_on)
+    # A token: a variant may write more or fewer of them.
+    a_token = {name: [s / tokens[name] for s in each] for name, each in seconds.items()}
     rows = [
         Row(
             name=variant.name,
             quality=quality[i],
             seconds=(spread := Spread.of(seconds[str(i)])),
-            time_ratio=ratios(seconds[str(i)], seconds["0"]),
+            time_ratio=ratios(a_token[str(i)], a_token["0"]),
             tokens_per_second=tokens[str(i)] / spread.median,
             size_bytes=variant.size_bytes,
             facts=variant.facts,

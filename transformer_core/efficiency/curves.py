@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from transformer_core.efficiency.cutting import without_heads
 from transformer_core.efficiency.evaluation import EvaluationSet
 from transformer_core.efficiency.heads import (
-    By,
     Importance,
     check_number,
     importance,
@@ -18,8 +17,12 @@ from transformer_core.efficiency.heads import (
 )
 from transformer_core.efficiency.quality import GoOn, Quality, embeddings, kind_of, measure
 from transformer_core.efficiency.refitting import refit
+from transformer_core.efficiency.surgeon import least_missed_first, missing_without
 from transformer_core.efficiency.variants import Head, plain
+from transformer_core.errors import InputError
 from transformer_core.tracing.scratch import ScratchModel
+
+By = Literal["gradient", "ablation", "surgeon"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,9 @@ class Pruning:
 
     Attributes:
         n_heads: Heads to take out at most.
-        by: How importance is measured.
-        step: Heads after which it is measured again; 0 measures once.
+        by: How importance is measured: as :mod:`~transformer_core.efficiency.heads` does, or, in a
+            model of our own, by what the others cannot make up for once refitted (``surgeon``).
+        step: Heads after which it is measured again; 0 measures once. The surgeon always does.
         is_refitted: Whether the output matrices of the other heads are fitted anew (our models).
         n_points: Points of the curve, beside the plain model's.
         seeds: One random order each, to compare with.
@@ -112,11 +116,8 @@ def pruning_curve(
     reference = embeddings(untouched, on, go_on) if kind_of(model) == "similarity" else None
     curve.plain = measure(untouched, on, reference=reference, go_on=go_on)
     grew(curve, 1, total)
-    curve.importance = importance(model, on, by=pruning.by, go_on=go_on)
+    curve.importance, curve.order = _ranked(model, on, pruning, go_on)
     grew(curve, 2, total)
-    curve.order = least_important_first(
-        model, on, pruning.n_heads, by=pruning.by, step=pruning.step, go_on=go_on
-    )
 
     def quality(heads: Sequence[Head]) -> Quality:
         variant = without_heads(model, heads)
@@ -135,3 +136,22 @@ def pruning_curve(
             curve.random[seed][n] = quality(order[:n])
             grew(curve, done := done + 1, total)
     return curve
+
+
+def _ranked(
+    model: Any, on: EvaluationSet, pruning: Pruning, go_on: GoOn
+) -> tuple[Importance, list[Head]]:
+    """Importance of each head, and the order in which heads go."""
+    if pruning.by != "surgeon":
+        found = importance(model, on, by=pruning.by, go_on=go_on)
+        order = least_important_first(
+            model, on, pruning.n_heads, by=pruning.by, step=pruning.step, go_on=go_on
+        )
+        return found, order
+    if not isinstance(model, ScratchModel):
+        raise InputError(
+            f"{model.card.id} is not of this project's own kind, whose matrices can be refitted; "
+            "measure importance by gradient or ablation."
+        )
+    found = missing_without(model, on, go_on=go_on)
+    return found, least_missed_first(model, on, pruning.n_heads, go_on=go_on)

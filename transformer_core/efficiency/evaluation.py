@@ -17,8 +17,8 @@ from transformer_core.training.data import (
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "evaluation"
 
-MAX_CALIBRATION = 64
-"""Pairs that importance is measured on at most; more changes the order of few heads."""
+N_CALIBRATION = 64
+"""Pairs that importance is measured on; refitting is the better for many more."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,20 @@ def shipped() -> EvaluationSet:
     """The set that ships with the project: 64 pairs, 32 for calibration, six passages."""
     passages = (FOLDER / "english.txt").read_text(encoding="utf-8").splitlines()
     return EvaluationSet(
-        "shipped set (64 pairs, CC0)",
+        "Shipped set (64 pairs, CC0)",
         tuple(_pairs(FOLDER / "pairs.tsv")),
         tuple(_pairs(FOLDER / "calibration.tsv")),
         tuple(passages),
     )
 
 
-def from_file(path: Path, *, held_out: float | None = None, limit: int = 500) -> EvaluationSet:
+def from_file(
+    path: Path,
+    *,
+    held_out: float | None = None,
+    limit: int = 500,
+    n_calibration: int = N_CALIBRATION,
+) -> EvaluationSet:
     """A set of the rows of a file; what it is calibrated with is not in what it is scored on.
 
     Args:
@@ -62,12 +68,16 @@ def from_file(path: Path, *, held_out: float | None = None, limit: int = 500) ->
         held_out: Score only the sentences that a training with this ``held_out`` has not seen, and
             calibrate with others; None scores the first rows and calibrates with those after.
         limit: Most sentences to score.
+        n_calibration: Most pairs to calibrate with, evenly from all that are not scored.
 
     Raises:
         DataError: If the file cannot be read, or has too few rows.
     """
-    if limit < 1:
-        raise DataError(f"The limit is {limit}; at least 1 sentence must be scored.")
+    if min(limit, n_calibration) < 1:
+        raise DataError(
+            f"The limits are {limit} and {n_calibration}; at least 1 sentence must be scored and 1 "
+            "calibrated with."
+        )
     references = _pairs(path)
     if held_out is None:
         scored, rest = references[:limit], references[limit:]
@@ -79,7 +89,7 @@ def from_file(path: Path, *, held_out: float | None = None, limit: int = 500) ->
     return EvaluationSet(
         f"{path.name} ({len(scored)} sentences)",
         tuple(scored),
-        tuple(rest[:MAX_CALIBRATION]) or shipped().calibration,
+        tuple(rest[:: max(1, len(rest) // n_calibration)][:n_calibration]) or shipped().calibration,
         shipped().passages,
     )
 

@@ -4,6 +4,7 @@ import { button, choice, debounce, element } from "./dom.js";
 import { Evidence } from "./evidence.js";
 import { pairNodes } from "./frame.js";
 import { HeadsPicture, bindHeads } from "./heads_picture.js";
+import { LostLinks } from "./lost_links.js";
 import { MapPicture } from "./map_picture.js";
 import { matrixOf } from "./matrix.js";
 import { approximate, clamp } from "./numbers.js";
@@ -33,7 +34,8 @@ export class HeatmapView extends View {
     const viewport = this.picture && state.identity === payload.identity && this.picture.viewport;
     this.matrix = matrixOf(payload);
     this.evidence = Evidence.of(payload);
-    this.picture = new MapPicture({ ...payload, matrix: this.matrix });
+    this.lost = payload.arrays.lost ? new LostLinks(payload.arrays.lost) : null;
+    this.picture = new MapPicture({ ...payload, matrix: this.matrix, lost: this.lost });
     this.keepState(viewport);
     this.stage.node.setAttribute("aria-label", `${payload.title} ${payload.caption}`);
     this.buildTools();
@@ -143,7 +145,8 @@ export class HeatmapView extends View {
   cellSentence([row, column]) {
     const { queries, keys } = this.payload;
     const value = cellText(this.matrix, row, column);
-    return `Query ${queries.display[row]}, key ${keys.display[column]}: weight ${value}`;
+    const lost = this.lost?.has(row, column) ? ", lost" : "";
+    return `Query ${queries.display[row]}, key ${keys.display[column]}: weight ${value}${lost}`;
   }
 
   hover(cell, event) {
@@ -161,6 +164,7 @@ export class HeatmapView extends View {
     const isMasked = matrix.isMasked(...cell);
     const value = approximate(matrix.value(...cell), matrix.isExactAt(...cell));
     const nodes = [...pairNodes(this.payload, cell), element("b", { class: "number" }, ` ${value}`)];
+    if (this.lost?.has(...cell)) nodes.push(element("span", { class: "muted" }, " lost"));
     if (isMasked) nodes.push(element("span", { class: "muted" }, " masked"));
     else if (matrix.isPooled && !matrix.inWindow(...cell)) {
       nodes.push(element("span", { class: "muted" }, ` ${matrix.how} of its block`));

@@ -3,6 +3,7 @@
 import { fitted } from "./stage.js";
 import { paintColourBar } from "./colour_bar.js";
 import { paintCells } from "./cells.js";
+import { paintLost } from "./lost_links.js";
 import { clamp } from "./numbers.js";
 
 const ANGLE = (-55 * Math.PI) / 180;
@@ -14,8 +15,8 @@ const KEY_STEP = 16;
 
 /** Lays out and paints a matrix with its tokens; knows nothing of events. */
 export class MapPicture {
-  constructor({ matrix, queries, keys, unit = "weight", maxHeight = 560, hasBar = true }) {
-    Object.assign(this, { matrix, queries, keys, unit, maxHeight, hasBar });
+  constructor({ matrix, queries, keys, unit = "weight", maxHeight = 560, hasBar = true, lost = null }) {
+    Object.assign(this, { matrix, queries, keys, unit, maxHeight, hasBar, lost });
     this.viewport = { row: 0, column: 0, rows: matrix.rows, columns: matrix.columns };
     this.scale = "linear";
     this.peak = matrix.ownPeak();
@@ -68,6 +69,7 @@ export class MapPicture {
 
   paint(context, theme, selected) {
     paintCells(context, this, theme);
+    if (this.lost) paintLost(context, this, theme);
     this.paintLabels(context, theme, selected);
     this.paintAxisNames(context, theme);
     if (this.hasBar) {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from transformer_core.efficiency import cutting, heads, quality, refitting
+from transformer_core.efficiency import cutting, heads, quality, refitting, surgeon
 from transformer_core.efficiency.evaluation import EvaluationSet
 from transformer_core.efficiency.forward import logits_of, losses, pair_batch, text_batch
 from transformer_core.efficiency.quality import batches
@@ -123,6 +123,34 @@ def test_refitting_brings_a_pruned_layer_nearer_to_what_it_wrote(
     assert after < before / 2
     nothing = refitting.refit(translator, cutting.without_heads(translator, []), small_set)
     assert torch.allclose(logits_of(nothing.model, pair), whole, atol=1e-5)
+
+
+def test_the_surgeon_knows_what_refitting_leaves_undone(
+    translator: Any, small_set: EvaluationSet
+) -> None:
+    """Its error of a layer's output is that of the least-squares fit, solved by torch."""
+    place, head = ("encoder", 1), 2
+    layer = surgeon._layers(translator, small_set, lambda: None)[place]
+    layer.slopes = torch.eye(32, dtype=torch.float64)  # all directions matter alike
+    rest = [i for i in range(32) if i // 8 != head]
+    # G = AᵀA of this A: whatever Z was, the fit is the same.
+    a = torch.linalg.cholesky(layer.gram).T
+    wanted = a @ layer.weight
+    fit = torch.linalg.lstsq(a[:, rest], wanted).solution
+    error = float((a[:, rest] @ fit - wanted).square().sum())
+    assert layer.costs()[head] == pytest.approx(error / 2, rel=1e-6)
+    layer.take_out(head)
+    assert layer.heads == [0, 1, 3]
+    assert torch.allclose(layer.weight, fit)
+
+
+def test_the_surgeon_takes_what_is_missed_least(translator: Any, small_set: EvaluationSet) -> None:
+    found = surgeon.missing_without(translator, small_set)
+    assert set(found) == set(all_heads(translator))
+    assert min(found.values()) >= 0
+    order = surgeon.least_missed_first(translator, small_set, 9)
+    assert order[0] == min(found, key=lambda head: found[head])
+    assert len(set(order)) == 9
 
 
 def test_layers_that_are_cut_are_not_computed(

@@ -1,0 +1,101 @@
+"""Distillation: a student beside its teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.components.cache import is_loaded, model_of, writer_of
+from pages.components.efficiency_method import Method, Shown, compared, comparison_files
+from pages.components.messages import plain
+from pages.components.model_picker import models_here
+from pages.components.top_row import wait_for_model
+
+COMMAND = """python -m transformer_core distill --teacher en-fr-small --out STUDENTS \\
+  --data everyday=pairs.tsv,held_out=0.02 --steps 3000 --temperature 2 --soft-share 0.7 --json
+"""
+EXPLANATION = r"""
+A small *student* learns from a large *teacher*: not the true word alone (the hard label), but all
+that the teacher thinks likely (the soft label), both softened by a temperature $T$
+([Hinton et al. 2015](https://arxiv.org/abs/1503.02531), section 2):
+
+$$\mathcal{L} = \alpha\, T^2\, \mathrm{KL}\!\left(p^{(T)}_\text{teacher} \,\|\,
+p^{(T)}_\text{student}\right) + (1 - \alpha)\, \mathrm{CE}\!\left(y, p_\text{student}\right),
+\qquad p^{(T)}_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}}$$
+
+A higher $T$ shows more of what the teacher finds nearly as good. $T^2$ keeps the soft part's
+gradient
+as large as it is at $T = 1$. Whether it helps is told by the same student trained alone, on the
+same
+data for as many steps: the command trains both and prints the difference.
+"""
+
+
+def show(model_id: str, text: str) -> Shown:
+    """Draw the student beside the teacher; without a student, say how to get one."""
+    code = (
+        "import transformer_core as tc\n"
+        "from transformer_core.efficiency.distillation import Distillation, distillation_loss\n\n"
+        "# In a training loop of your own: logits of both for the same prefix, and the true "
+        "tokens.\n"
+        "loss = distillation_loss(student, teacher, labels, Distillation(temperature=2.0, "
+        "soft_share=0.7))\n"
+    )
+    students = _students(model_id)
+    if not students:
+        st.info(
+            "No student is here yet. The command below trains one of at most a quarter of the "
+            "teacher's parameters, and the same student alone; open its folder as a model (above) "
+            "and it stands here beside its teacher."
+        )
+        st.code(COMMAND, language="bash", wrap_lines=True)
+        return Shown(code)
+    names = {name: plain(card.name) for name, card in students.items()}
+    student_id = st.selectbox(
+        "Student", list(names), format_func=names.__getitem__, key="student", width=300
+    )
+    if not is_loaded(str(student_id)):
+        wait_for_model(str(student_id))
+        return Shown(code)
+    _side_by_side(model_id, str(student_id), text)
+    found = compared(
+        (model_id, str(student_id)),
+        "distillation",
+        lambda _: _variant(str(student_id)),
+        n_variants=1,
+    )
+    return Shown(code, comparison_files(found, "distillation"), {"student": str(student_id)})
+
+
+def _students(model_id: str) -> dict[str, Any]:
+    """Other translators that are here, and folders that were opened."""
+    return {
+        name: card
+        for name, card in models_here().items()
+        if name != model_id and (card.task == "translation" or card.family == "local folder")
+    }
+
+
+def _variant(student_id: str) -> list[Any]:
+    from transformer_core.efficiency.variants import Variant
+
+    student: Any = model_of(student_id)
+    return [Variant("student", student)]
+
+
+def _side_by_side(teacher_id: str, student_id: str, text: str) -> None:
+    """How both translate the text, and how large they are."""
+    from transformer_core.decoding.strategies import Greedy
+
+    for name, model_id in (("Teacher", teacher_id), ("Student", student_id)):
+        model: Any = writer_of(model_id)
+        n_parameters = sum(p.numel() for p in model.module.parameters())
+        with st.container(border=True):
+            st.caption(plain(f"{name}: {model.card.name}, {n_parameters:,} parameters"))
+            st.markdown(plain(model.translate(text, Greedy())))
+
+
+METHOD = Method(
+    "Distillation", "What can a small student learn from its teacher?", show, EXPLANATION
+)
