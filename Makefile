@@ -49,3 +49,4 @@ bench: $(READY_DEV)
 	$(BIN)/python -m benchmarks.layer
 	$(BIN)/python -m benchmarks.home
 	$(BIN)/python -m benchmarks.live
+	$(BIN)/python -m benchmarks.training
