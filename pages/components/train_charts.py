@@ -130,7 +130,7 @@ def show_written(run: LiveRun) -> None:
         }
         for source, target, written in exam.samples
     ]
-    with st.container(border=True):
+    with st.container(border=True, key="train-written"):
         st.markdown("**What does it write?**")
         st.table(rows)
 

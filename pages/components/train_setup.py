@@ -16,17 +16,19 @@ from pages.components.train_controls import (
 )
 from pages.components.train_runs import mine, owner, registry, show
 from transformer_core.training.live_settings import (
+    N_PAIRS,
     OWN,
     POST_WITHOUT_WARMUP,
     PRE_WITHOUT_WARMUP,
     LiveSettings,
 )
-from transformer_core.training.toy_tasks import TASKS
+from transformer_core.training.toy_tasks import N_UNSEEN, TASKS, make_pairs
 
 if TYPE_CHECKING:
     from transformer_core.training.data import Pair
 
 MAX_LISTED = 8
+N_EXAMPLES = 5
 
 
 def start(settings: list[LiveSettings], own: list[Pair]) -> None:
@@ -44,8 +46,6 @@ def set_run() -> None:
     settings = settings_now()
     is_ready = settings is not None and (settings.task != OWN or bool(own))
     if settings is not None:
-        if settings.task != OWN:
-            st.markdown(TASKS[settings.task].what)
         facts(settings, own)
     with st.container(horizontal=True, key="train-start"):
         st.button(
@@ -65,6 +65,8 @@ def set_run() -> None:
             args=(lambda: start(pair_of(settings), own) if settings else None,),
         )
     show_problem()
+    if settings is not None and settings.task != OWN:
+        _examples(settings)
     earlier = mine()
     if earlier:
         st.caption("Your runs on this server:")
@@ -76,6 +78,20 @@ def set_run() -> None:
                     on_click=show,
                     args=([run],),
                 )
+
+
+def _examples(settings: LiveSettings) -> None:
+    """What is to be learned, by examples."""
+    task = TASKS[settings.task]
+    seen, _ = make_pairs(task, size=settings.size, n_pairs=N_EXAMPLES, seed=settings.seed)
+    with st.container(border=True, key="train-examples"):
+        st.markdown("**What is to be learned?**")
+        st.markdown(task.what)
+        st.table([{"source": f"`{p.source}`", "target": f"`{p.target}`"} for p in seen])
+        st.caption(
+            f"{N_PAIRS:,} such pairs are learned from; {N_UNSEEN} with other sources are kept to "
+            "try the model on. Every character is a token."
+        )
 
 
 def pair_of(settings: LiveSettings) -> list[LiveSettings]:

@@ -35,6 +35,8 @@ section 5.3), here with the peak as a number of its own:
 
 $$\text{rate}(s) = \text{peak}\cdot\min\left(\frac{s}{w},\ \sqrt{\frac{w}{s}}\right)$$
 
+Without a warm-up ($w = 1$) it is at the peak from the first step on, and stays there.
+
 **Post-norm or pre-norm.** The paper normalises the sum, $x \leftarrow \mathrm{LN}(x + f(x))$;
 pre-norm what a sub-layer reads, $x \leftarrow x + f(\mathrm{LN}(x))$. At the start post-norm's
 gradients are large near the output, so it needs the warm-up; pre-norm's are even

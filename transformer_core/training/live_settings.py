@@ -76,7 +76,7 @@ class LiveSettings:
         positions: How order gets in.
         dropout: Share dropped in training.
         peak: Highest learning rate.
-        warmup: Steps until it is reached; 1 is none.
+        warmup: Steps until it is reached; 1 is none, and the rate then stays.
         batch: Pairs of a batch, of the longest length.
         label_smoothing: Share of the label's probability that is spread.
         max_steps: Step at which the run ends.
@@ -155,6 +155,9 @@ class LiveSettings:
     def recipe(self, longest: int) -> Recipe:
         """How it is trained: AdamW, the paper's rise and fall of the rate.
 
+        Without a warm-up the rate is at its peak from the first step and stays there: the paper's
+        fall with √(warm-up ÷ step) would take it down at once.
+
         Args:
             longest: Tokens of the longest side, its special token included.
         """
@@ -164,7 +167,11 @@ class LiveSettings:
         return Recipe(
             seed=self.seed,
             max_tokens=self.batch * longest,
-            schedule=Schedule("inverse-sqrt", peak=self.peak, warmup=self.warmup),
+            schedule=Schedule(
+                "inverse-sqrt" if self.warmup > 1 else "trapezoid",
+                peak=self.peak,
+                warmup=self.warmup,
+            ),
             label_smoothing=self.label_smoothing,
         )
 

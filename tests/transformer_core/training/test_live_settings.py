@@ -79,3 +79,10 @@ def test_limits_come_from_the_environment() -> None:
         LiveLimits.from_environment({"TRANSFORMER_WORKBENCH_RUNS": "many"})
     with pytest.raises(ConfigError, match="above 0"):
         LiveLimits.from_environment({"TRANSFORMER_WORKBENCH_RUN_MINUTES": "0"})
+
+
+def test_without_a_warm_up_the_rate_stays_at_its_peak() -> None:
+    rises = LiveSettings(warmup=100).recipe(11).schedule
+    assert [rises.rate(step) for step in (50, 100, 400)] == pytest.approx([1e-3, 2e-3, 1e-3])
+    stays = LiveSettings(warmup=1).recipe(11).schedule
+    assert {stays.rate(step) for step in (1, 2, 1_000)} == {2e-3}
