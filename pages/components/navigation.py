@@ -10,6 +10,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from pages.components.tour import show_tour
 from pages.components.watching import turn_to
+from transformer_core.figures.wire_theme import wire_theme
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 # A Material icon as favicon would be fetched from another host.
@@ -82,4 +83,7 @@ def _links() -> None:
 
 @cache
 def _styles() -> str:
-    return (ASSETS / "styles" / "app.css").read_text(encoding="utf-8")
+    """The frame's styles, with the theme's background by name: for texts on the primary colour."""
+    light, dark = (wire_theme()[name]["background"] for name in ("light", "dark"))
+    named = f":root {{ --tw-background: light-dark({light}, {dark}); }}\n"
+    return named + (ASSETS / "styles" / "app.css").read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ _STYLES = """
 @media (min-width: 900px) and (min-height: 700px) {
   :root { --tw-top: 160px; }
   div:has(> .st-key-tour) {
-    position: sticky; top: 0; z-index: 90; background: light-dark(#fbfbfa, #131517);
+    position: sticky; top: 0; z-index: 90; background: var(--tw-background);
   }
 }
 @media (max-width: 640px) {

@@ -107,6 +107,7 @@ def test_captions_and_pressed_buttons_of_the_page_can_be_read(theme: dict[str, A
         assert contrast(over(text, surface, FADED), surface) >= AA_TEXT
     background = rgb(page["backgroundColor"])
     assert contrast(primary, over(primary, background, PRESSED)) >= AA_TEXT
+    assert contrast(background, primary) >= AA_TEXT  # a primary button's text, by app.css
 
 
 def test_the_sequential_scale_runs_evenly_away_from_the_background(theme: dict[str, Any]) -> None:
