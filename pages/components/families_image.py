@@ -77,7 +77,7 @@ def choose_example() -> Chosen:
     digits = examples()
     last = len(digits) - 1
     asked = str(st.session_state.get("example", st.query_params.get("example", "0")))
-    st.session_state["example"] = min(int(asked), last) if asked.isdecimal() else 0
+    st.session_state["example"] = min(int(asked[:9]), last) if asked.isdecimal() else 0
     number = int(
         st.number_input(
             f"Which of the {len(digits)} held-out digits",

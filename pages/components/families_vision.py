@@ -149,7 +149,7 @@ def _choice(name: str, n: int, default: int) -> int:
     """A layer or a head, kept within what the model has."""
     key = f"vision_{name.lower()}"
     asked = str(st.session_state.get(key, st.query_params.get(key, default)))
-    st.session_state[key] = min(int(asked), n - 1) if asked.isdecimal() else default
+    st.session_state[key] = min(int(asked[:9]), n - 1) if asked.isdecimal() else default
     st.selectbox(
         name,
         range(n),

@@ -121,7 +121,8 @@ def test_a_held_out_digit_is_read(page: AppTest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameter", "value"), [("example", "x"), ("example", "9999"), ("vision_layer", "77")]
+    ("parameter", "value"),
+    [("example", "x"), ("example", "9999"), ("vision_layer", "77"), ("vision_head", "9" * 5000)],
 )
 def test_an_odd_address_shows_what_there_is(page: AppTest, parameter: str, value: str) -> None:
     page.query_params["show"] = "Vision"
