@@ -26,6 +26,8 @@ DEFAULTS = {
     "head": first_paint.HEAD,
 }
 IN_ADDRESS = {"layer_view": "view"}
+IN_VIEWS = ("open", "sum", "at", "token", "against")
+"""What only one view puts into the address."""
 
 set_up("Inside a layer")
 for name, default in DEFAULTS.items():
@@ -49,17 +51,21 @@ def picture(trace: Trace) -> None:
         view = VIEWS[name]
         chosen = layer_controls(trace, with_layer=view.with_layer, with_head=view.with_head)
     now = Inside(trace.model_id, text, trace, *chosen)
-    try:
-        view.show(now)
-        code, files = view.code(now), view.files(now)
-    except TransformerCoreError as error:
-        show_error(error)
-        return
     link = {"model": now.model_id, "view": name}
     if view.with_layer:
         link |= {"stack": now.stack, "layer": str(now.layer)}
     if view.with_head:
         link |= {"head": str(now.head)}
+    st.query_params.update(link)
+    try:
+        view.show(now)
+        link |= view.link(now)
+        code, files = view.code(now), view.files(now)
+    except TransformerCoreError as error:
+        show_error(error)
+        return
+    for old in set(IN_VIEWS) - set(link):
+        st.query_params.pop(old, None)
     st.query_params.update(link)
     footer(
         key="layer",

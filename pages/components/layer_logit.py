@@ -32,6 +32,7 @@ at its scale likewise.
 what a part does to the scale itself.
 """
 N_OFFERED = 12
+MAX_DIGITS = 9
 NOTHING = -2
 """Stands for no comparison among the token ids that one can be made with."""
 
@@ -56,6 +57,9 @@ def _position(now: Inside) -> int:
     first = len(tokens) - 1 if stack == "decoder" else min(1, len(tokens) - 1)
     first = masked[0] if masked else first
     kept = st.session_state.get("logit_position")
+    if "logit_of" not in st.session_state:
+        kept = st.session_state["logit_position"] = _in_address("at", len(tokens))
+        st.session_state["logit_of"] = tokens
     if kept is None or kept >= len(tokens) or st.session_state.get("logit_of") != tokens:
         st.session_state["logit_position"] = first
         st.session_state["logit_of"] = tokens
@@ -70,14 +74,23 @@ def _position(now: Inside) -> int:
 
 def _asked(now: Inside, found: Attribution) -> Candidate:
     """The token whose logit is taken apart: one of the likeliest, or one that is typed."""
-    from transformer_core.analysis.logit_candidates import likeliest
+    from transformer_core.analysis.logit_candidates import candidate, likeliest
 
     tokenizer = model_of(now.model_id).tokenizer
     offered = {f"#{one.token_id}": one for one in likeliest(found.logits, tokenizer, N_OFFERED)}
     kept = st.session_state.get("logit_token")
-    if kept is None or st.session_state.get("logit_at") != (now.trace.text, found.position):
+    here = (now.trace.text, found.position)
+    if "logit_at" not in st.session_state:
+        st.session_state["logit_at"] = here
+        linked = _in_address("token", len(found.logits))
+        st.session_state["logit_linked"] = linked, here
+        kept = st.session_state["logit_token"] = None if linked is None else f"#{linked}"
+    linked, there = st.session_state.get("logit_linked", (None, None))
+    if linked is not None and there == here:
+        offered[f"#{linked}"] = candidate(found.logits, tokenizer, linked)
+    if kept is None or st.session_state.get("logit_at") != here:
         st.session_state["logit_token"] = next(iter(offered))
-        st.session_state["logit_at"] = (now.trace.text, found.position)
+        st.session_state["logit_at"] = here
     elif kept not in offered:
         offered[kept] = _typed(now, found, kept) or next(iter(offered.values()))
     chosen = st.selectbox(
@@ -121,12 +134,24 @@ def _against(now: Inside, found: Attribution, asked: Candidate) -> None:
     for one in likeliest(found.logits, model_of(now.model_id).tokenizer, N_OFFERED):
         if one.token_id != asked.token_id:
             names[one.token_id] = f"over {_quoted(one.token)}"
-    if st.session_state.get("logit_against") not in names:
+    if "logit_against" not in st.session_state:
+        asked_for = st.query_params.get("against", "")
+        st.session_state["logit_against"] = next(
+            (name for name in names if str(name) == asked_for), NOTHING
+        )
+    if st.session_state["logit_against"] not in names:
         st.session_state["logit_against"] = NOTHING
     st.selectbox(
         "Against", list(names), key="logit_against", width=260, label_visibility="collapsed",
         format_func=names.__getitem__,
     )  # fmt: skip
+
+
+def _in_address(name: str, limit: int) -> int | None:
+    """A number of the address, None where there is none below the limit."""
+    value = st.query_params.get(name, "")
+    is_number = value.isdecimal() and len(value) <= MAX_DIGITS
+    return int(value) if is_number and int(value) < limit else None
 
 
 def _quoted(token: str) -> str:
@@ -152,6 +177,12 @@ def _chosen(now: Inside) -> tuple[Attribution, Asked]:
     """What the picture shows, for code and files."""
     found = now.attribution(int(st.session_state["logit_position"]))
     return found, _figure(now, found)
+
+
+def logit_link(_: Inside) -> dict[str, str]:
+    """Position, token and comparison, as the address carries them."""
+    names = {"at": "logit_position", "token": "logit_token_id", "against": "logit_against"}
+    return {name: str(st.session_state[key]) for name, key in names.items()}
 
 
 def logit_code(now: Inside) -> str:

@@ -172,7 +172,8 @@ def _checked(name: str, n: int, problems: list[str]) -> int:
     value = str(st.session_state[name])
     if not value.isdecimal() or len(value) > MAX_DIGITS or int(value) >= n:
         asked = value if len(value) <= MAX_DIGITS else f"{value[:MAX_DIGITS]}…"
-        problems.append(f"There is no {name} {asked}: they run from 0 to {n - 1}. Showing 0.")
+        if name in st.query_params:  # the page's own default needs no word
+            problems.append(f"There is no {name} {asked}: they run from 0 to {n - 1}. Showing 0.")
         value = "0"
     st.session_state[name] = int(value)
     return int(value)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.components.attention_view import attention_view
-from pages.components.layer_logit import LOGIT_EXPLANATION, logit_code, logit_files, show_logit
+from pages.components.layer_logit import (
+    LOGIT_EXPLANATION,
+    logit_code,
+    logit_files,
+    logit_link,
+    show_logit,
+)
 from pages.components.layer_situation import Inside
 
 if TYPE_CHECKING:
@@ -64,6 +70,7 @@ class LayerView:
         files: What can be saved.
         with_layer: Whether it reads the chosen stack and layer.
         with_head: Whether it reads the chosen head.
+        link: What else of its state the address carries.
     """
 
     show: Callable[[Inside], None]
@@ -72,6 +79,7 @@ class LayerView:
     files: Callable[[Inside], Files]
     with_layer: bool = True
     with_head: bool = False
+    link: Callable[[Inside], dict[str, str]] = lambda _: {}
 
 
 # -- the walk -------------------------------------------------------------------------------
@@ -88,7 +96,8 @@ def show_walk(now: Inside) -> None:
 def _looking(now: Inside) -> Looking:
     from transformer_core.figures.layer import Looking
 
-    opened = str(st.session_state.setdefault("layer_open", "resid_mid"))
+    asked = st.query_params.get("open", "resid_mid")
+    opened = str(st.session_state.setdefault("layer_open", asked))
     # The first token of a text is often one that the model adds; the second is a word.
     return Looking(now.head, opened, token=min(1, len(now.trace.query_tokens(now.stack)) - 1))
 
@@ -103,6 +112,11 @@ def _open() -> None:
     opened = st.session_state["picture"]["open"]
     if opened is not None:
         st.session_state["layer_open"] = str(opened)
+
+
+def walk_link(_: Inside) -> dict[str, str]:
+    """The tensor that is shown large."""
+    return {"open": str(st.session_state["layer_open"])}
 
 
 def walk_code(now: Inside) -> str:
@@ -155,8 +169,8 @@ def show_sum(now: Inside) -> None:
     equations = {block.kind: equation_of(walk, block) for block in walk.blocks}
     if walk.is_parallel:
         equations = {walk.blocks[0].kind: equations[walk.blocks[0].kind]}
-    if st.session_state.get("layer_sum") not in equations:
-        st.session_state["layer_sum"] = next(iter(equations))
+    asked = st.session_state.get("layer_sum", st.query_params.get("sum"))
+    st.session_state["layer_sum"] = asked if asked in equations else next(iter(equations))
     if len(equations) > 1:
         st.segmented_control(
             "Sum", list(equations), key="layer_sum", required=True, label_visibility="collapsed",
@@ -170,6 +184,11 @@ def _summed(now: Inside) -> Block:
     kinds = [block.kind for block in walk.blocks]
     kind = st.session_state.get("layer_sum")
     return walk.block(kind if kind in kinds else kinds[0])
+
+
+def sum_link(now: Inside) -> dict[str, str]:
+    """Which block is added."""
+    return {"sum": _summed(now).kind}
 
 
 def sum_code(now: Inside) -> str:
@@ -263,10 +282,12 @@ if TYPE_CHECKING:
     from transformer_core.figures.payload import Payload
 
 VIEWS = {
-    "The walk": LayerView(show_walk, WALK_EXPLANATION, walk_code, walk_files, with_head=True),
-    "The sum": LayerView(show_sum, SUM_EXPLANATION, sum_code, sum_files),
+    "The walk": LayerView(
+        show_walk, WALK_EXPLANATION, walk_code, walk_files, with_head=True, link=walk_link
+    ),
+    "The sum": LayerView(show_sum, SUM_EXPLANATION, sum_code, sum_files, link=sum_link),
     "A logit's parts": LayerView(
-        show_logit, LOGIT_EXPLANATION, logit_code, logit_files, with_layer=False
+        show_logit, LOGIT_EXPLANATION, logit_code, logit_files, with_layer=False, link=logit_link
     ),
     "Post-norm, pre-norm": LayerView(
         show_schemes, SCHEMES_EXPLANATION, schemes_code, schemes_files

@@ -96,6 +96,54 @@ def test_another_position_and_token_are_taken_apart(tmp_path: Path) -> None:
     assert ", None)  # of" not in code
 
 
+def test_the_address_of_a_logit_brings_back_its_picture(tmp_path: Path) -> None:
+    folder = make_tiny("gpt2", tmp_path / "gpt2")
+    page = page_of(folder, view="A logit's parts").run()
+    first = page.query_params["token"]
+    likely = {f"#{first}", *page.selectbox(key="logit_token").options}
+    unlikely = next(i for i in range(90) if f"#{i}" not in likely and str(i) != first)
+    asked = {"at": "1", "token": str(unlikely), "against": "-1"}
+    page = page_of(folder, view="A logit's parts", **asked).run()
+    for _ in range(2):  # a second run keeps a token that is none of the likeliest
+        assert not page.exception
+        assert not page.error
+        assert {name: page.query_params[name] for name in asked} == asked
+        code = next(block.value for block in page.code if "attribute" in block.value)
+        assert "attribute(model, trace, 1)" in code
+        assert f"found.contributions({unlikely}, -1)" in code
+        page.run()
+    page.segmented_control(key="layer_view").set_value("The walk").run()
+    assert "token" not in page.query_params
+    assert page.query_params["open"] == "resid_mid"
+
+
+@pytest.mark.parametrize("value", ["-3", "x", "99999", "9" * 5000])
+@pytest.mark.parametrize("name", ["at", "token", "against"])
+def test_an_odd_address_of_a_logit_shows_the_likeliest(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    folder = make_tiny("gpt2", tmp_path / "gpt2")
+    usual = page_of(folder, view="A logit's parts").run()
+    page = page_of(folder, view="A logit's parts", **{name: value}).run()
+    assert not page.exception
+    assert page.query_params[name] == usual.query_params[name]
+
+
+def test_the_address_names_the_open_tensor_and_the_sum(translator: Path) -> None:
+    page = page_of(translator, view="The walk", open="z").run()
+    assert "opened='z'" in next(block.value for block in page.code if "Looking" in block.value)
+    page = page_of(translator, view="The sum", sum="feed-forward").run()
+    assert page.segmented_control(key="layer_sum").value == "feed-forward"
+    page = page_of(translator, view="The sum", sum="nothing", open="nothing").run()
+    assert not page.exception
+    assert not page.error
+
+
+def test_a_default_layer_that_a_model_lacks_needs_no_word(translator: Path) -> None:
+    page = page_of(translator).run()
+    assert not page.warning
+
+
 def test_a_typed_token_is_taken_apart_or_explained(tmp_path: Path) -> None:
     folder = make_tiny("gpt2", tmp_path / "gpt2")
     tokenizer = cache.model_of(str(folder)).tokenizer
