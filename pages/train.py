@@ -34,7 +34,7 @@ MODES = ("Train", "Watch it learn")
 def look_at_runs() -> None:
     """The runs on the page, drawn again and again while they train."""
     is_live = any(run.is_active for run in runs)
-    actions(runs)
+    actions(runs, names_of(runs))
     show_problem()
     show_kept()
 

@@ -47,7 +47,7 @@ def show_problem() -> None:
         show_error(str(problem))
 
 
-def actions(runs: list[LiveRun]) -> None:
+def actions(runs: list[LiveRun], names: list[str]) -> None:
     """The buttons that fit the runs as they stand."""
     active = [run for run in runs if run.is_active]
     waiting = [run for run in runs if run.can_go_on]
@@ -60,8 +60,10 @@ def actions(runs: list[LiveRun]) -> None:
                 _button("Stop", ":material/stop:", partial(_stop, active))
             if waiting and not active:
                 _button("Go on", ":material/play_arrow:", partial(_go_on, waiting))
-            if len(runs) == 1 and not active and runs[0].record.step:
-                _button("Keep the model", ":material/save:", partial(_keep, runs[0]))
+            for run, name in zip(runs, names, strict=True):
+                if not active and run.record.step:
+                    what = "the model" if len(runs) == 1 else name
+                    _button(f"Keep {what}", ":material/save:", partial(_keep, run))
         _button("New run", ":material/add:", lambda: show([]))
 
 

@@ -60,7 +60,7 @@ def set_run() -> None:
             "Compare post-norm and pre-norm without warm-up",
             icon=":material/compare_arrows:",
             disabled=not is_ready,
-            help="Two runs from the same seed, side by side: Xiong et al. 2020.",
+            help="Two runs of 4 + 4 layers from one seed, at the peak rate at once (Xiong 2020).",
             on_click=trying,
             args=(lambda: start(pair_of(settings), own) if settings else None,),
         )

@@ -40,8 +40,8 @@ Without a warm-up ($w = 1$) it is at the peak from the first step on, and stays 
 **Post-norm or pre-norm.** The paper normalises the sum, $x \leftarrow \mathrm{LN}(x + f(x))$;
 pre-norm what a sub-layer reads, $x \leftarrow x + f(\mathrm{LN}(x))$. At the start post-norm's
 gradients are large near the output, so it needs the warm-up; pre-norm's are even
-([Xiong et al. 2020](https://arxiv.org/abs/2002.04745), section 3). A small model at a small rate
-may learn either way: deeper ones and higher rates show it.
+([Xiong et al. 2020](https://arxiv.org/abs/2002.04745), section 3). Two
+layers learn either way; the ready comparison takes 4 + 4, at the peak rate from the first step.
 
 **The film** shows one unseen example at steps 0, 1, 2, 3, 4, 6, 8, 11, 16 … (powers of √2), since
 most of what forms forms early. Gradients are clipped at a norm of 1; the optimiser is AdamW
@@ -99,6 +99,8 @@ def files_of(runs: list[LiveRun], payload: Payload | None) -> Files:
     if not runs:
         return {}
     files["CSV (every step)"] = ("training.csv", lambda: _csv(runs))
+    files["SVG (curves)"] = ("training.svg", lambda: _svg(runs))
+    files["PNG (curves)"] = ("training.png", lambda: _png(runs))
     for name, run in zip(names_of(runs), runs, strict=True):
         film = run.record.film
         if film is None:
@@ -135,6 +137,20 @@ def _csv(runs: list[LiveRun]) -> str:
     from transformer_core.figures.learning_curves import to_csv
 
     return to_csv(curves_of(runs))
+
+
+def _svg(runs: list[LiveRun]) -> str:
+    from transformer_core.figures.curve_still import curve_drawing
+    from transformer_core.figures.drawing import to_svg
+
+    return to_svg(curve_drawing(curves_of(runs)))
+
+
+def _png(runs: list[LiveRun]) -> bytes:
+    from transformer_core.figures.curve_still import curve_drawing
+    from transformer_core.figures.raster import to_png
+
+    return to_png(curve_drawing(curves_of(runs)))
 
 
 def _html(payload: Payload) -> str:

@@ -54,13 +54,25 @@ def film(
             f"A film is drawn of {MAX_THUMBNAIL} tokens at most; the example has "
             f"{max(patterns.shape[-2:])}."
         )
-    n_layers, n_heads = patterns.shape[1:3]
     layer, head = place or formed_most(patterns)
-    steps = [frame.step for frame in film.frames]
+    n_layers, n_heads = patterns.shape[1:3]
+    options = {
+        "selected": _strongest(patterns[-1, layer, head]),
+        "film": {"steps": [frame.step for frame in film.frames], "place": [layer, head]},
+        "overview": {"n_layers": n_layers, "n_heads": n_heads, "selected": None, "heads": []},
+    }
     allowed = np.tri(patterns.shape[-2], dtype=bool) if site == "decoder" else None
+    arrays = {"film": quantise(patterns, allowed=allowed, fine=False)}
+    picture = _picture(film, site, f"{n_layers} × {n_heads} heads", notes)
+    return make_payload("film", picture, options, arrays)
+
+
+def _picture(film: Film, site: str, heads: str, notes: tuple[str, ...]) -> Picture:
+    """What the film says beside its numbers."""
+    steps = [frame.step for frame in film.frames]
     queries = film.source if site == "encoder" else film.target
     keys = film.target if site == "decoder" else film.source
-    picture = Picture(
+    return Picture(
         title=TITLES[site],
         subtitle="One example that is not learned from.",
         queries=TokenStrip.of(queries),
@@ -70,18 +82,10 @@ def film(
         site=site,
         notes=(*notes, _NOTE),
         caption=(
-            f"Attention of {n_layers} × {n_heads} heads at {len(steps)} steps, from step "
-            f"{steps[0]:,} to {steps[-1]:,}."
+            f"Attention of {heads} at {len(steps)} steps, from step {steps[0]:,} to {steps[-1]:,}."
         ),
         hint="Drag the slider or press Play; pick a head at the right.",
     )
-    options = {
-        "selected": _strongest(patterns[-1, layer, head]),
-        "film": {"steps": steps, "place": [layer, head]},
-        "overview": {"n_layers": n_layers, "n_heads": n_heads, "selected": None, "heads": []},
-    }
-    arrays = {"film": quantise(patterns, allowed=allowed, fine=False)}
-    return make_payload("film", picture, options, arrays)
 
 
 def _strongest(pattern: NDArray[np.float32]) -> list[int]:

@@ -107,8 +107,6 @@ def curve_chart(
     """
     import altair as alt
 
-    whats = [what for what, _ in series.kinds]
-    names = [curve.name for curve in curves]
     x = alt.X(
         "step:Q",
         title="step",
@@ -122,17 +120,7 @@ def curve_chart(
         scale=alt.Scale(domain=domain, zero=True),
         axis=alt.Axis(format=series.format, tickCount=5),
     )
-    top = alt.Legend(title=None, orient="top", symbolType="stroke", labelLimit=300)
-    colour = alt.Color(
-        "run:N",
-        scale=alt.Scale(domain=names, range=run_colours(theme)[: len(names)]),
-        legend=top if len(names) > 1 else None,
-    )
-    dash = alt.StrokeDash(
-        "what:N",
-        scale=alt.Scale(domain=whats, range=[[1, 0], [5, 3]][: len(whats)]),
-        legend=top if len(whats) > 1 else None,
-    )
+    colour, dash = _told_apart([c.name for c in curves], [w for w, _ in series.kinds], theme)
     base = alt.Chart().encode(x=x, y=y, color=colour)
     tooltip = [
         alt.Tooltip("run:N"),
@@ -148,6 +136,24 @@ def curve_chart(
         height=series.height,
         description=_described(curves, series),
     )
+
+
+def _told_apart(names: list[str], whats: list[str], theme: Theme) -> tuple[Any, Any]:
+    """Runs by colour, what is drawn of each by dashes; a legend where there are two."""
+    import altair as alt
+
+    top = alt.Legend(title=None, orient="top", symbolType="stroke", labelLimit=300)
+    colour = alt.Color(
+        "run:N",
+        scale=alt.Scale(domain=names, range=run_colours(theme)[: len(names)]),
+        legend=top if len(names) > 1 else None,
+    )
+    dash = alt.StrokeDash(
+        "what:N",
+        scale=alt.Scale(domain=whats, range=[[1, 0], [5, 3]][: len(whats)]),
+        legend=top if len(whats) > 1 else None,
+    )
+    return colour, dash
 
 
 def curve_rows(curves: Sequence[Curve], series: Series) -> list[dict[str, Any]]:

@@ -217,7 +217,8 @@ class LiveSettings:
             ) from error
 
 
-POST_WITHOUT_WARMUP = {"norm": "post", "warmup": 1}
-PRE_WITHOUT_WARMUP = {"norm": "pre", "warmup": 1}
-"""The ready comparison: the same model and rate from the first step, norm last or first (Xiong et
-al. 2020)."""
+POST_WITHOUT_WARMUP = {"norm": "post", "warmup": 1, "n_layers": 4}
+PRE_WITHOUT_WARMUP = {"norm": "pre", "warmup": 1, "n_layers": 4}
+"""The ready comparison: the same deep model at its peak rate from the first step, norm last or
+first (Xiong et al. 2020). Reversing ten letters, after 250 steps: 2.19 nats a token and nothing
+right, against 0.13 and 90 %. Two layers learn either way."""

@@ -11,6 +11,8 @@ import pytest
 
 from tests.transformer_core.training.test_snapshots import film_of, made
 from transformer_core.errors import InputError, NotInTraceError
+from transformer_core.figures.curve_still import PANELS, curve_drawing
+from transformer_core.figures.drawing import Line, to_svg
 from transformer_core.figures.film import film, formed_most
 from transformer_core.figures.learning_curves import (
     ACCURACY,
@@ -26,6 +28,7 @@ from transformer_core.figures.learning_curves import (
     position_chart,
     to_csv,
 )
+from transformer_core.figures.raster import to_png
 from transformer_core.figures.teacher_forcing import (
     teacher_forcing_chart,
     teacher_forcing_spec,
@@ -157,3 +160,20 @@ def test_the_translators_record_is_drawn_with_its_own_numbers() -> None:
         shot.trace(3).pattern("cross", layer=1, head=2),
         record.trace(3, 2).pattern("cross", layer=1, head=2),
     )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_still_picture_has_four_charts_and_every_run(theme: Any) -> None:
+    still = curve_drawing([curve("one"), curve("two", 5)], theme=theme)
+    assert set(PANELS) <= set(still.texts)
+    assert {"one", "two", "20"} <= set(still.texts)
+    assert "one: 20 steps" in still.description
+    inside = [m for m in still.marks if isinstance(m, Line)]
+    assert all(
+        0 <= x <= still.width and 0 <= y <= still.height
+        for m in inside
+        for x, y in (m.start, m.end)
+    )
+    assert to_svg(still).count("<line") == len(inside)
+    assert to_png(still)[:4] == b"\x89PNG"
+    assert curve_drawing([Curve("nothing yet", [], [])]).texts
