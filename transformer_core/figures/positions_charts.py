@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,9 @@ Theme = Literal["light", "dark"]
 HEIGHT = 340
 MARK_Y = 40
 LEGEND_LINE = 20
+TITLE_LETTERS = 34
+"""Of the x axis' title, in one line."""
+
 PARTS = ("query", "key", "value", "bad", "text", "muted")
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
@@ -143,7 +147,7 @@ def lines_chart(lines: Sequence[Line], axes: Axes, *, theme: Theme = "light") ->
     )
     x = alt.X(
         "x:Q",
-        title=axes.x,
+        title=_in_lines(axes.x),
         scale=alt.Scale(nice=False, domain=list(axes.extent) if axes.extent else alt.Undefined),
         axis=alt.Axis(grid=False, format=",d", tickMinStep=1),
     )
@@ -240,7 +244,11 @@ def bars_chart(
     ]
     titles = "[" + ",".join(f"'{_quoted(label)}'" for label in labels) + "][datum.value]"
     base = alt.Chart({"values": rows}).encode(
-        x=alt.X("size:Q", title=axes.x, axis=alt.Axis(grid=False, format=",.3~r", tickCount=5)),
+        x=alt.X(
+            "size:Q",
+            title=_in_lines(axes.x),
+            axis=alt.Axis(grid=False, format=",.3~r", tickCount=5),
+        ),
         y=alt.Y(
             "row:O",
             title=axes.y or None,
@@ -272,6 +280,12 @@ def _short(value: float) -> float:
 def _cell(token: str) -> str:
     """A token that a spreadsheet will not take for a formula."""
     return "'" + token if token[:1] in ("=", "+", "-", "@") else token
+
+
+def _in_lines(title: str) -> str | list[str]:
+    """An axis' title in lines that a phone has room for."""
+    lines = textwrap.wrap(title, TITLE_LETTERS)
+    return lines if len(lines) > 1 else title
 
 
 def _quoted(label: str) -> str:

@@ -205,3 +205,15 @@ def test_a_chart_is_saved_as_png_and_svg_with_its_words(theme: Any) -> None:
     two = Chart("Two?", Axes("x", "y"), (Line("one", [0, 1, 2], [0.0, 1.0, 0.5]),))
     blue = 'stroke="#225fa2"'
     assert positions_still.to_svg(two).count(blue) == 2  # a segment between neighbours
+
+
+def test_a_long_title_of_the_x_axis_takes_several_lines() -> None:
+    """A phone has room for some 34 letters."""
+    title = "1 − cos of the token's output in the two orders"
+    for chart in (
+        Chart("Which?", Axes(title, "y"), bars={"a": [1.0]}, labels=("x",)),
+        Chart("Which?", Axes(title, "y"), (Line("a", [0, 1], [0.0, 1.0]),)),
+    ):
+        lines = chart.to_altair().to_dict()["layer"][0]["encoding"]["x"]["title"]
+        assert " ".join(lines) == title
+        assert max(map(len, lines)) <= 34
