@@ -87,7 +87,7 @@ def files_of(text: Text | None) -> Files:
 
 set_up("Decoding")
 with st.container(horizontal=True, vertical_alignment="center", key="top-row"):
-    with st.container(width=300, key="top-model"):
+    with st.container(width=330, key="top-model"):
         model_id = choose_writer()
     with st.container(width="stretch", key="top-text"):
         source = read_text(EXAMPLE, placeholder="Type a text; Enter starts")

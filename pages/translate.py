@@ -76,7 +76,7 @@ with st.container(horizontal=True, vertical_alignment="center", key="top-row"):
             label_visibility="collapsed", bind="query-params", on_change=task_changed,
         )
     )  # fmt: skip
-    with st.container(width=300, key="top-model"):
+    with st.container(width=330, key="top-model"):
         model_id = task_model(task)
     with st.container(width="stretch", key="top-text"):
         text = read_text(EXAMPLES[task], placeholder="Type a text; Enter starts")

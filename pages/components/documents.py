@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from pages.components.cache import model_of
-from pages.components.live_text import live_text, watch
+from pages.components.live_text import live_text, status_row, watch
 from pages.components.messages import plain, show_error
 from transformer_core.decoding.strategies import Beam, Strategy
 from transformer_core.errors import TransformerCoreError
@@ -101,7 +101,8 @@ def work_through(asked: Asked, document: Document) -> Files:
         work = partial(_work, asked, document, _kept())
         live = live_text(PLACE, (begun, time_of_asking), work)
         if not live.is_over:
-            watch(PLACE, live, _draw_progress)
+            status_row(PLACE, "Working; what is done stays after a stop.", is_over=False)
+            watch(live, _draw_progress)
             return {}
         if live.error:
             show_error(live.error)

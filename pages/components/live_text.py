@@ -69,9 +69,18 @@ def stop(place: str) -> None:
         found[1].stop()
 
 
-def watch(place: str, live: Work[Any], draw: Callable[[Any], None]) -> None:
+def status_row(place: str, words: str, *, is_over: bool) -> None:
+    """Stop, and how far it is: always there and of one height, so that nothing jumps."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{place}-status"):
+        st.button(
+            "Stop", icon=":material/stop:", key=f"{place}-stop", on_click=stop, args=(place,),
+            disabled=is_over,
+        )  # fmt: skip
+        st.caption(words)
+
+
+def watch(live: Work[Any], draw: Callable[[Any], None]) -> None:
     """Draw what the work gave last, again and again while it runs; then run the page again."""
-    st.button("Stop", icon=":material/stop:", key=f"{place}-stop", on_click=stop, args=(place,))
 
     @st.fragment(run_every=POLL_S)
     def drawing() -> None:
@@ -84,12 +93,17 @@ def watch(place: str, live: Work[Any], draw: Callable[[Any], None]) -> None:
     drawing()
 
 
-def show_growing(state: StreamState | SummaryState) -> None:
-    """A text of one or many parts while it is written."""
+def show_growing(state: StreamState | SummaryState, *, mark: str = "") -> None:
+    """A text of one or many parts while it is written.
+
+    Args:
+        state: What is there.
+        mark: Markdown before it: what the whole text will have, so that it does not move then.
+    """
+    with st.container(key="growing"):
+        st.markdown(mark + plain(state.text) + " ▍")
     if state.n_parts > 1:
         st.progress(
             (len(state.parts) - 1) / state.n_parts,
             text=f"Part {len(state.parts)} of {state.n_parts}",
         )
-    with st.container(key="growing"):
-        st.markdown(plain(state.text) + " ▍")

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.components.attention_view import attention_view
 from pages.components.cache import writer_of
 from pages.components.carry import Result, open_elsewhere
-from pages.components.live_text import live_text, show_growing, watch
+from pages.components.live_text import live_text, show_growing, status_row, watch
 from pages.components.messages import plain, show_error
 from transformer_core.decoding.strategies import Greedy
 from transformer_core.tasks.summarization import INSTRUCTION, Length
@@ -47,20 +47,22 @@ def length_controls() -> Length:
 def summary(wanted: Wanted) -> Files:
     """The summary with the sentences that it drew on; returns its files."""
     live = live_text(PLACE, wanted, partial(_work, wanted))
-    if not live.is_over:
-        watch(PLACE, live, show_growing)
-        return {}
-    if live.error:
-        show_error(live.error)
+    is_over, is_stopped = live.is_over, live.is_stopped
     state: SummaryState | None = live.last
-    if live.is_stopped:
-        st.caption("Stopped. What was written until then:" if state else "Stopped.")
-    if state is None:
-        return {}
-    st.caption(_numbers(wanted.text, state))
-    for note in state.notes:
-        st.caption(note)
-    return _show_sources(wanted, state)
+    numbers = _numbers(wanted.text, state) if is_over and state is not None else ""
+    stopped = "Stopped. " if is_stopped else ""
+    status_row(PLACE, stopped + numbers if is_over else "Writing.", is_over=is_over)
+    with st.container(key="summary-picture"):
+        if not is_over:
+            watch(live, show_growing)
+            return {}
+        if live.error:
+            show_error(live.error)
+        if state is None:
+            return {}
+        for note in state.notes:
+            st.caption(note)
+        return _show_sources(wanted, state)
 
 
 def _numbers(source: str, state: SummaryState) -> str:

@@ -31,7 +31,7 @@ def top_row(
         The model's id, None if there is none; and the text as it was typed.
     """
     with st.container(horizontal=True, vertical_alignment="center", key="top-row"):
-        with st.container(width=300, key="top-model"):
+        with st.container(width=330, key="top-model"):
             model_id = choose_model(default=default_model)
         with st.container(width="stretch", key="top-text"):
             text = read_text(default_text)

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.components.attention_view import attention_view
 from pages.components.cache import model_of, writer_of
 from pages.components.carry import Result, open_elsewhere
-from pages.components.live_text import live_text, show_growing, watch
+from pages.components.live_text import live_text, show_growing, status_row, watch
 from pages.components.messages import plain, show_error
 from transformer_core.decoding.strategies import Beam, Greedy, Strategy
 from transformer_core.tasks import documents
@@ -60,36 +60,10 @@ def strategy_controls() -> Strategy:
 
 
 def translation(asked: Asked) -> Files:
-    """The translation, part by part, with its numbers; returns its files."""
-    state = _translate(asked)
-    if state is None or not state.parts:
-        return {}
-    is_short = len(state.text) <= 300
-    with st.container(key="written"):
-        st.markdown(("#### " if is_short else "") + plain(state.text).replace("\n", "  \n"))
-    st.caption(_numbers(asked.text, state))
-    for note in state.notes:
-        st.caption(note)
-    _undo_forks()
-    parts = [part for part in state.parts if part.tokens and part.text]
-    if not parts:
-        st.caption("The model wrote no word.")
-        return {}
-    index = 0
-    if len(parts) > 1:
-        index = st.selectbox(
-            "Part", range(len(parts)), format_func=lambda i: f"{i + 1}. {parts[i].source.text[:80]}"
-        )
-    payload = _show_part(asked, parts[index], state.parts.index(parts[index]))
-    _open(asked, parts[index])
-    return _files(asked, state, payload)
-
-
-def _translate(asked: Asked) -> StreamState | None:
-    """Show a translation being written; return it when it is there.
+    """The translation, part by part, with its numbers; returns its files.
 
     A word that somebody chose instead begins the part anew from there; the choice is forgotten with
-    the text.
+    the text. Text and picture have their places from the beginning, so that nothing jumps.
     """
     forks = _forks(asked)
     asked = asked._replace(prefixes=tuple(sorted(forks.items())))
@@ -100,15 +74,54 @@ def _translate(asked: Asked) -> StreamState | None:
         at_once=AT_ONCE_S,
         until=lambda state: state.n_parts > 1,
     )
-    if not live.is_over:
-        watch(PLACE, live, show_growing)
-        return None
-    if live.error:
-        show_error(live.error)
+    is_over, is_stopped = live.is_over, live.is_stopped
     state: StreamState | None = live.last
-    if live.is_stopped:
-        st.caption("Stopped. What was written until then:" if state else "Stopped.")
-    return state
+    numbers = _numbers(asked.text, state) if is_over and state is not None else ""
+    stopped = "Stopped. " if is_stopped else ""
+    status_row(PLACE, stopped + numbers if is_over else "Writing.", is_over=is_over)
+    place, room = st.container(key="translation-text"), st.container(key="translation-picture")
+    if not is_over:
+        with place:
+            watch(live, lambda state: show_growing(state, mark=_mark(state)))
+        room.caption("Where each word comes from stands here when the text is written.")
+        return {}
+    with place:
+        if live.error:
+            show_error(live.error)
+        if state is not None:
+            _show_text(state)
+    with room:
+        return _show_sources(asked, state) if state is not None and state.parts else {}
+
+
+def _show_text(state: StreamState) -> None:
+    with st.container(key="written"):
+        st.markdown(_mark(state) + plain(state.text).replace("\n", "  \n"))
+    for note in state.notes:
+        st.caption(note)
+
+
+def _mark(state: StreamState) -> str:
+    """A short translation is a heading."""
+    return "#### " if len(state.text) <= 300 else ""
+
+
+def _show_sources(asked: Asked, state: StreamState) -> Files:
+    """Where the words of a part come from, and what can be done with it."""
+    parts = [part for part in state.parts if part.tokens and part.text]
+    if not parts:
+        st.caption("The model wrote no word.")
+        _undo_forks()
+        return {}
+    index = 0
+    if len(parts) > 1:
+        index = st.selectbox(
+            "Part", range(len(parts)), format_func=lambda i: f"{i + 1}. {parts[i].source.text[:80]}"
+        )
+    payload = _show_part(asked, parts[index], state.parts.index(parts[index]))
+    _undo_forks()
+    _open(asked, parts[index])
+    return _files(asked, state, payload)
 
 
 def _numbers(source: str, state: StreamState) -> str:

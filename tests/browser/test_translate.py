@@ -115,6 +115,39 @@ def test_a_target_word_shows_its_sources_at_any_head_and_a_click_forks(
     assert token_id != tokens[step].id
 
 
+PLACES = """() => {
+  window.places = [];
+  const top = (selector) => document.querySelector(selector)?.getBoundingClientRect().top;
+  const note = () => {
+    const text = top(".st-key-growing") ?? top(".st-key-written");
+    places.push([text, top(".st-key-translation-picture"), top(".st-key-translate-footer")]);
+    requestAnimationFrame(note);
+  };
+  note();
+}"""
+
+
+def test_nothing_jumps_while_a_translation_arrives(app: LiveApp, page: Page) -> None:
+    page.goto(f"{app.url}/translate")
+    page.locator("[data-painted]").first.wait_for(timeout=180_000)
+    settle(page)
+    model = page.get_by_role("combobox", name="Model")
+    assert model.evaluate("node => node.scrollWidth <= node.clientWidth"), "its name is cut"
+    box = page.get_by_role("textbox", name="Text")
+    box.fill("The cats sleep in the sun.")
+    page.evaluate(PLACES)
+    box.press("Enter")
+    expect(page.locator(".st-key-written")).to_contain_text("chats", timeout=60_000)
+    page.locator("[data-painted]").first.wait_for()
+    settle(page)
+    places = page.evaluate("places")
+    assert {text for text, *_ in places if text is not None} == {places[-1][0]}
+    # Between two texts there is an instant without one; below it the room stays.
+    feet = [foot - picture for text, picture, foot in places if text is not None]
+    assert max(feet) - min(feet) <= 1
+    assert min(feet) > 300
+
+
 def seconds_of(app: LiveApp) -> float:
     """Processor time that the server has used."""
     fields = (

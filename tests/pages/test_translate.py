@@ -29,7 +29,7 @@ def translated(page: AppTest, text: str) -> AppTest:
     page.session_state["text"] = text
     page.run()
     for _ in range(100):  # a long text is polled until it is there
-        if not any(button.key == "translation-stop" for button in page.button):
+        if all(button.disabled for button in page.button if button.key == "translation-stop"):
             break
         time.sleep(0.3)
         page.run()
