@@ -13,7 +13,7 @@ from pages.components import (
     efficiency_sparse,
 )
 from pages.components.cache import is_loaded
-from pages.components.efficiency_method import Method, Shown
+from pages.components.efficiency_method import Method, Shown, choose
 from pages.components.footer import footer
 from pages.components.messages import show_error
 from pages.components.navigation import set_up
@@ -36,14 +36,10 @@ METHODS: dict[str, Method] = {
 
 def choose_method() -> Method:
     """Which way to make the model cheaper; in the address, too."""
-    first = next(iter(METHODS))
-    asked = st.query_params.get("method", first)
-    st.session_state.setdefault("method", asked if asked in METHODS else first)
-    name = st.segmented_control(
-        "Method", list(METHODS), key="method", required=True, label_visibility="collapsed"
-    )
-    st.query_params["method"] = str(name)
-    return METHODS[str(name)]
+    asked = st.query_params.get("method", "")
+    name = choose("Method", list(METHODS), key="efficiency_method", asked=asked, is_titled=False)
+    st.query_params["method"] = name
+    return METHODS[name]
 
 
 set_up("Efficiency")
@@ -54,7 +50,7 @@ method = choose_method()
 if model_id is None:
     st.stop()
 if method.needs_text and not text.strip():
-    st.info("Type a sentence above: its links are what is cut.")
+    st.info("Type a sentence above; this method is shown on it.")
     st.stop()
 if not is_loaded(model_id):
     wait_for_model(model_id)

@@ -82,7 +82,7 @@ def _add_distill(verbs: Any) -> None:
         help="as train takes it; students are scored on what is held out",
     )  # fmt: skip
     distill.add_argument("--steps", type=int, default=3000, help="default: 3000")
-    distill.add_argument("--temperature", type=float, default=2.0)
+    distill.add_argument("--temperature", type=float, default=1.0, help="default: 1")
     distill.add_argument("--soft-share", type=float, default=0.7, help="of the loss, from 0 to 1")
     for name in ("d-model", "n-heads", "d-ff", "n-encoder-layers", "n-decoder-layers"):
         distill.add_argument(f"--{name}", type=int, help="of the student")

@@ -7,14 +7,18 @@ from typing import Any
 import streamlit as st
 
 from pages.components.cache import is_loaded, model_of, writer_of
+from pages.components.efficiency_jobs import theme
 from pages.components.efficiency_method import Method, Shown, compared, comparison_files
 from pages.components.messages import plain
 from pages.components.model_picker import models_here
+from pages.components.text import trace_text
 from pages.components.top_row import wait_for_model
+from transformer_core.figures import efficiency as figures
 
 COMMAND = """python -m transformer_core distill --teacher en-fr-small --out STUDENTS \\
-  --data everyday=pairs.tsv,held_out=0.02 --steps 3000 --temperature 2 --soft-share 0.7 --json
+  --data everyday=pairs.tsv,held_out=0.02 --steps 3000 --temperature 1 --soft-share 0.7 --json
 """
+N_LABELS = 8
 EXPLANATION = r"""
 A small *student* learns from a large *teacher*: not the true word alone (the hard label), but all
 that the teacher thinks likely (the soft label), both softened by a temperature $T$
@@ -24,7 +28,12 @@ $$\mathcal{L} = \alpha\, T^2\, \mathrm{KL}\!\left(p^{(T)}_\text{teacher} \,\|\,
 p^{(T)}_\text{student}\right) + (1 - \alpha)\, \mathrm{CE}\!\left(y, p_\text{student}\right),
 \qquad p^{(T)}_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}}$$
 
-A higher $T$ shows more of what the teacher finds nearly as good. $T^2$ keeps the soft part's
+A higher $T$ shows more of what the teacher finds nearly as good, but also more of a tail of
+thousands
+of tokens that mean nothing, above all where the teacher was trained with label smoothing
+([Müller et al. 2019](https://arxiv.org/abs/1906.02629), section 4): try it above. Translators are
+mostly taught at $T = 1$ ([Kim & Rush 2016](https://arxiv.org/abs/1606.07947), section 3.1). $T^2$
+keeps the soft part's
 gradient
 as large as it is at $T = 1$. Whether it helps is told by the same student trained alone, on the
 same
@@ -39,9 +48,11 @@ def show(model_id: str, text: str) -> Shown:
         "from transformer_core.efficiency.distillation import Distillation, distillation_loss\n\n"
         "# In a training loop of your own: logits of both for the same prefix, and the true "
         "tokens.\n"
-        "loss = distillation_loss(student, teacher, labels, Distillation(temperature=2.0, "
+        "loss = distillation_loss(student, teacher, labels, Distillation(temperature=1.0, "
         "soft_share=0.7))\n"
     )
+    _soft_labels(model_id, text)
+    st.markdown("#### Is the student better than it would be alone?")
     students = _students(model_id)
     if not students:
         st.info(
@@ -49,7 +60,7 @@ def show(model_id: str, text: str) -> Shown:
             "teacher's parameters, and the same student alone; open its folder as a model (above) "
             "and it stands here beside its teacher."
         )
-        st.code(COMMAND, language="bash", wrap_lines=True)
+        st.code(COMMAND, language=None, wrap_lines=True)
         return Shown(code)
     names = {name: plain(card.name) for name, card in students.items()}
     student_id = st.selectbox(
@@ -66,6 +77,36 @@ def show(model_id: str, text: str) -> Shown:
         n_variants=1,
     )
     return Shown(code, comparison_files(found, "distillation"), {"student": str(student_id)})
+
+
+def _soft_labels(model_id: str, text: str) -> None:
+    """What the teacher thinks of the next token, plain and softened: the soft labels."""
+    trace = trace_text(model_id, text)
+    if trace is None or trace.logits is None or trace.target is None:
+        st.info("Soft labels are shown of a translator; choose en-fr-small.")
+        return
+    tokens = trace.target.display
+    with st.container(horizontal=True, vertical_alignment="bottom", key="soft-controls"):
+        at = st.selectbox(
+            "After", range(len(tokens)), key=f"soft_at_{len(tokens)}", width=230,
+            index=min(1, len(tokens) - 1), format_func=lambda i: f"position {i}: … {tokens[i]}",
+        )  # fmt: skip
+        temperature = st.slider("Temperature T", 1.0, 8.0, 2.0, 0.5, key="soft_t", width=260)
+    logits = trace.logits[at].float()
+    best = logits.topk(N_LABELS).indices
+    names = [model_of(model_id).tokenizer.from_ids([int(i)]).display[0] for i in best]
+    at_one, at_t = logits.softmax(-1)[best], (logits / temperature).softmax(-1)[best]
+    chart = figures.soft_labels(
+        names, at_one.tolist(), at_t.tolist(), temperature=temperature, theme=theme()
+    )
+    with st.container(border=True):
+        st.markdown("**What does the teacher say beside the likeliest token?**")
+        st.altair_chart(chart, width="stretch")
+        st.caption(
+            f"The {N_LABELS} likeliest of {len(logits):,} tokens; the others hold "
+            f"{1 - float(at_one.sum()):.1%} at T = 1 and {1 - float(at_t.sum()):.1%} at "
+            f"T = {temperature:g}."
+        )
 
 
 def _students(model_id: str) -> dict[str, Any]:
@@ -97,5 +138,9 @@ def _side_by_side(teacher_id: str, student_id: str, text: str) -> None:
 
 
 METHOD = Method(
-    "Distillation", "What can a small student learn from its teacher?", show, EXPLANATION
+    "Distillation",
+    "What can a small student learn from its teacher?",
+    show,
+    EXPLANATION,
+    needs_text=True,
 )

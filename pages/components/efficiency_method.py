@@ -57,6 +57,29 @@ class Method:
     needs_text: bool = False
 
 
+def choose(label: str, options: Sequence[str], *, key: str, asked: str, is_titled: bool) -> str:
+    """One of some options: what the session chose, else what the address asks for, else the first.
+
+    Args:
+        label: What is chosen.
+        options: The options.
+        key: Of the control.
+        asked: What the address asks for.
+        is_titled: Whether the label is shown.
+    """
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = asked if asked in options else options[0]
+    chosen = st.segmented_control(
+        label,
+        options,
+        key=key,
+        required=True,
+        label_visibility="visible" if is_titled else "collapsed",
+        persist_state="session",
+    )
+    return str(chosen) if chosen in options else options[0]
+
+
 def compared(
     name: tuple[Any, ...],
     method: str,

@@ -11,6 +11,7 @@ from pages.components.efficiency_jobs import measured, theme
 from pages.components.efficiency_method import (
     Method,
     Shown,
+    choose,
     compared,
     comparison_files,
     json_file,
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from transformer_core.background import Report
     from transformer_core.efficiency.curves import Pruning, PruningCurve
 
+REFIT_HELP = (
+    "It pays with hundreds of calibration pairs; the 32 that ship are few. On a file of your own: "
+    "python -m transformer_core prune --heads 27 --by surgeon --refit --calibration 800 --data FILE"
+)
 WHAT = ("Heads", "Weights", "Layers")
 EXPLANATION = r"""
 **Heads.** A gate $\xi_h = 1$ stands after each head; how much the loss would change with it is the
@@ -51,70 +56,29 @@ shown.
 
 def show(model_id: str, _: str) -> Shown:
     """Draw what was chosen."""
-    asked = st.query_params.get("what", WHAT[0])
-    st.session_state.setdefault("prune_what", asked if asked in WHAT else WHAT[0])
-    what = str(st.segmented_control("What goes", WHAT, key="prune_what", required=True))
+    asked = st.query_params.get("what", "")
+    what = choose("What goes", WHAT, key="prune_what", asked=asked, is_titled=True)
     shown = {"Heads": _heads, "Weights": _weights, "Layers": _layers}[what](model_id)
     return Shown(shown.code, shown.files, {"what": what, **shown.link})
 
 
 def _heads(model_id: str) -> Shown:
-    from transformer_core.efficiency.curves import Pruning, pruning_curve
-    from transformer_core.efficiency.evaluation import shipped
+    from transformer_core.efficiency.heads import check_number
     from transformer_core.efficiency.quality import kind_of
-    from transformer_core.efficiency.variants import all_heads
-    from transformer_core.tracing.scratch import ScratchModel
 
     model: Any = model_of(model_id)
-    there = len(all_heads(model))
-    is_encoder = kind_of(model) == "similarity"
-    with st.container(horizontal=True, vertical_alignment="bottom", key="prune-controls"):
-        number = st.number_input(
-            f"Heads to take out (of {there})", value=round(there / 3), step=1, width=210,
-            key=f"prune_heads_{model_id}",
-        )  # fmt: skip
-        own = isinstance(model, ScratchModel)
-        ways = ["ablation"] if is_encoder else ["gradient", "ablation"]
-        ways += ["surgeon"] if own else []
-        by = st.segmented_control(
-            "Importance by",
-            ways,
-            default=ways[-1],
-            required=True,
-            key=f"prune_by_{ways}",
-            help="Surgeon: what the other heads cannot make up for once refitted.",
-        )
-        again = (
-            own
-            and by != "surgeon"
-            and st.toggle("Measure again every 3 heads", value=True, key="prune_again")
-        )
-        refit = own and st.toggle("Refit the heads that stay", value=True, key="prune_refit")
-    pruning = Pruning(int(number), by, 3 if again else 0, bool(refit))  # type: ignore[arg-type]
+    pruning = _pruning(model_id, model)
     try:
-        from transformer_core.efficiency.heads import check_number
-
         check_number(model, pruning.n_heads)
     except TransformerCoreError as error:
         show_error(error)
         return Shown("")
-
-    def compute(report: Report) -> PruningCurve:
-        state = {"done": 0, "total": 20}
-
-        def grew(_: PruningCurve, done: int, total: int) -> None:
-            state.update(done=done, total=total)
-            report(done, total)
-
-        return pruning_curve(
-            model, shipped(), pruning, grew=grew,
-            go_on=lambda: report(state["done"], state["total"]),
-        )  # fmt: skip
-
     curve: PruningCurve | None = measured(
-        ("heads", model_id, pruning), compute, label="Measure importance and prune",
+        ("heads", model_id, pruning),
+        lambda report: _measure(model_id, pruning, report),
+        label="Measure importance and prune",
         note="Importance on 32 pairs (or the passages), quality on 64 others.",
-    )  # fmt: skip
+    )
     code = (
         "import transformer_core as tc\n"
         "from transformer_core.efficiency.curves import Pruning, pruning_curve\n"
@@ -124,20 +88,66 @@ def _heads(model_id: str) -> Shown:
     )
     if curve is None:
         return Shown(code)
-    _show_curve(curve, pruning, is_encoder=is_encoder)
+    _show_curve(curve, pruning, is_encoder=kind_of(model) == "similarity")
     return Shown(code, json_file("pruning.json", curve.to_dict))
+
+
+def _pruning(model_id: str, model: Any) -> Pruning:
+    """What is to go, and how it is chosen."""
+    from transformer_core.efficiency.curves import Pruning
+    from transformer_core.efficiency.quality import kind_of
+    from transformer_core.efficiency.variants import all_heads
+    from transformer_core.tracing.scratch import ScratchModel
+
+    there = len(all_heads(model))
+    own = isinstance(model, ScratchModel)
+    ways = ["ablation"] if kind_of(model) == "similarity" else ["gradient", "ablation"]
+    ways += ["surgeon"] if own else []
+    with st.container(horizontal=True, vertical_alignment="bottom", key="prune-controls"):
+        number = st.number_input(
+            f"Heads to take out (of {there})", value=round(there / 3), step=1, width=210,
+            key=f"prune_heads_{model_id}",
+        )  # fmt: skip
+        by: Any = choose(
+            "Importance by", ways, key=f"prune_by_{len(ways)}", asked=ways[0], is_titled=True
+        )
+        is_once = not own or by == "surgeon"
+        again = not is_once and st.toggle("Measure again every 3 heads", key="prune_again")
+        refit = own and st.toggle("Refit the heads that stay", key="prune_refit", help=REFIT_HELP)
+    return Pruning(int(number), by, 3 if again else 0, bool(refit))
+
+
+def _measure(model_id: str, pruning: Pruning, report: Report) -> PruningCurve:
+    from transformer_core.efficiency.curves import pruning_curve
+    from transformer_core.efficiency.evaluation import shipped
+
+    state = {"done": 0, "total": 20}
+
+    def grew(_: PruningCurve, done: int, total: int) -> None:
+        state.update(done=done, total=total)
+        report(done, total)
+
+    def go_on() -> None:
+        report(state["done"], state["total"])
+
+    return pruning_curve(model_of(model_id), shipped(), pruning, grew=grew, go_on=go_on)
 
 
 def _show_curve(curve: PruningCurve, pruning: Pruning, *, is_encoder: bool) -> None:
     unit = "E |∂L/∂ξ|, nats a text"
     if pruning.by == "surgeon":
-        unit = "estimated rise of the loss after refitting, nats a token"
+        unit = "rise of the loss, nats"
     if pruning.by == "ablation":
-        unit = "drop of the cosine" if is_encoder else "rise of the loss, nats a token"
+        unit = "drop of the cosine" if is_encoder else "rise of the loss, nats"
     with st.container(border=True):
         st.markdown("**How important is each head, one by one?**")
         bars = figures.importance_bars(curve.importance, curve.order, unit=unit, theme=theme())
         st.altair_chart(bars, width="stretch")
+        if pruning.by == "surgeon":
+            st.caption("Estimated, a token: each head out alone, the others of its layer refitted.")
+        elif not is_encoder:
+            each = "each text" if pruning.by == "gradient" else "a token, each head out alone"
+            st.caption(f"Measured on the calibration texts, {each}.")
     with st.container(border=True):
         st.markdown("**How much quality is left when heads go?**")
         st.altair_chart(figures.pruning_chart(curve, theme=theme()), width="stretch")

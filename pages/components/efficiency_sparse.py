@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.components.attention_view import attention_view
 from pages.components.cache import model_of
-from pages.components.efficiency_method import Method, Shown, compared, comparison_files
+from pages.components.efficiency_method import Method, Shown, choose, compared, comparison_files
 from pages.components.head_controls import head_controls
 from pages.components.messages import plain, show_error
 from pages.components.text import trace_text
@@ -18,7 +18,9 @@ from transformer_core.figures import html
 
 if TYPE_CHECKING:
     from transformer_core.efficiency.sparse import SparseEffect
+    from transformer_core.figures.views import Place
 
+MAX_ASKED = 10_000
 KINDS = ("Top-k", "Window", "Blocks")
 EXPLANATION = r"""
 Attention links every query with every key it may see: $n^2$ links. Sparse attention keeps some:
@@ -78,7 +80,16 @@ def show(model_id: str, text: str) -> Shown:
             "Nothing is computed less here: the rule is a mask over a dense kernel, and its making "
             "takes time of its own. That is what the time shows."
         )
-    code = (
+    files = {
+        "HTML (self-contained)": ("lost-links.html", lambda: html.to_html(payload)),
+        **comparison_files(found, "sparse"),
+    }
+    return Shown(_code(model_id, text, rule, place), files, link)
+
+
+def _code(model_id: str, text: str, rule: Any, place: Place) -> str:
+    """The lines of Python that make this map."""
+    return (
         "import transformer_core as tc\n"
         "from transformer_core.efficiency.sparse import sparse_effect\n"
         f"from transformer_core.tracing.sparsity import {type(rule).__name__}\n"
@@ -88,11 +99,6 @@ def show(model_id: str, text: str) -> Shown:
         f"effect = sparse_effect(model, trace, {rule!r})\n"
         f"print(effect.to_dict())\npage = html.to_html(efficiency.lost_links(effect, {place!r}))\n"
     )
-    files = {
-        "HTML (self-contained)": ("lost-links.html", lambda: html.to_html(payload)),
-        **comparison_files(found, "sparse"),
-    }
-    return Shown(code, files, link)
 
 
 def rule_of(kind: str, value: float, first: int) -> Any:
@@ -119,10 +125,9 @@ def effect_of(model_id: str, text: str, kind: str, value: float, first: int) -> 
 
 
 def _controls() -> tuple[str, float, int]:
-    asked = st.query_params.get("rule", KINDS[0])
-    st.session_state.setdefault("sparse_rule", asked if asked in KINDS else KINDS[0])
     with st.container(horizontal=True, vertical_alignment="bottom", key="sparse-controls"):
-        kind = str(st.segmented_control("Rule", KINDS, key="sparse_rule", required=True))
+        asked = st.query_params.get("rule", "")
+        kind = choose("Rule", KINDS, key="sparse_rule", asked=asked, is_titled=True)
         if kind == "Top-k":
             st.session_state.setdefault("sparsity", _asked_number(0.5))
             value = st.number_input(
@@ -139,10 +144,12 @@ def _controls() -> tuple[str, float, int]:
 
 
 def _asked_number(default: float) -> float:
+    """The number in the address, if it is one that a control can hold."""
     try:
-        return float(st.query_params.get("value", default))
+        asked = float(st.query_params.get("value", default))
     except ValueError:
         return default
+    return asked if abs(asked) < MAX_ASKED else default
 
 
 def _variants(model: Any, kind: str, value: float, first: int) -> list[Any]:

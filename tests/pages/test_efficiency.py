@@ -30,7 +30,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
 
 
 def opened(page: AppTest, method: str) -> AppTest:
-    page.session_state["method"] = method
+    page.session_state["efficiency_method"] = method
     return page.run()
 
 
@@ -150,3 +150,14 @@ def test_an_encoder_caches_nothing_and_no_text_asks_for_one(page: AppTest) -> No
     opened(page, "Long texts")
     assert not page.exception
     assert any(b.label == "Measure up to 4,096 tokens" for b in page.button)
+
+
+def test_an_address_with_odd_settings_opens_the_page_all_the_same(page: AppTest) -> None:
+    for name, value in {"method": "Magic", "rule": "None", "what": "x", "value": "many"}.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert page.query_params["method"] == "Sparse attention"
+    page.session_state["efficiency_method"] = None
+    page.run()
+    assert not page.exception

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from transformer_core.config import TransformerConfig
 from transformer_core.efficiency.distillation import (
     Distillation,
     DistilledForcing,
@@ -83,16 +84,7 @@ def teach(
     Raises:
         InputError: If the student is not smaller than the teacher by enough, or steps are too few.
     """
-    if lesson.steps < 4:
-        raise InputError(f"{lesson.steps} steps are too few; give at least 4.")
-    config = student_config(teacher.module.config, **lesson.shape)
-    fresh = Transformer(config, generator=torch.Generator().manual_seed(lesson.recipe.seed))
-    share = _count(fresh) / _count(teacher.module)
-    if share > MAX_SHARE:
-        raise InputError(
-            f"The student would have {_count(fresh):,} parameters, {share:.0%} of the teacher's; "
-            f"make it at most {MAX_SHARE:.0%}: fewer layers, a smaller d_model or d_ff."
-        )
+    config = _checked_config(teacher, lesson)
     corpora = read_corpora(lesson.corpora)
     tokenizer: Any = teacher.tokenizer
     pairs = encode_pairs(corpora, tokenizer, max_tokens=config.n_ctx)
@@ -111,6 +103,22 @@ def teach(
             save_model(folder / name, plain_model, tokenizer)
             finished[name] = plain_model.train(False)
     return finished
+
+
+def _checked_config(teacher: ScratchModel, lesson: Lesson) -> TransformerConfig:
+    """The student's shape, if it is small enough to be worth teaching."""
+    if lesson.steps < 4:
+        raise InputError(f"{lesson.steps} steps are too few; give at least 4.")
+    config = student_config(teacher.module.config, **lesson.shape)
+    with torch.device("meta"):
+        n_parameters = _count(Transformer(config))
+    share = n_parameters / _count(teacher.module)
+    if share > MAX_SHARE:
+        raise InputError(
+            f"The student would have {n_parameters:,} parameters, {share:.0%} of the teacher's; "
+            f"make it at most {MAX_SHARE:.0%}: fewer layers, a smaller d_model or d_ff."
+        )
+    return config
 
 
 def exam(

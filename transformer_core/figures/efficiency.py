@@ -98,7 +98,8 @@ def cost_chart(comparison: Comparison, *, theme: Theme = "light") -> alt.LayerCh
     up = alt.Scale(
         domain=[min(0.9, *(y - 0.02 for y in good)), max(1.05, *(y + 0.02 for y in good))]
     )
-    x = alt.X("x:Q", title="cost, plain model = 1 (left is cheaper)", scale=across)
+    ticks = alt.Axis(tickCount=6)
+    x = alt.X("x:Q", title="cost, plain model = 1 (left is cheaper)", scale=across, axis=ticks)
     y = alt.Y("y:Q", title="quality, plain = 1 (up is better)", scale=up)
     base = alt.Chart({"values": rows})
     hue = alt.Color(
@@ -107,16 +108,8 @@ def cost_chart(comparison: Comparison, *, theme: Theme = "light") -> alt.LayerCh
         scale=alt.Scale(domain=kinds, range=[colours[n] for n in ("query", "key", "value")]),
         legend=alt.Legend(orient="top"),
     )
-    tooltip = [
-        alt.Tooltip("name:N", title="variant"),
-        alt.Tooltip("cost:N"),
-        alt.Tooltip("x:Q", title="cost", format=".3f"),
-        alt.Tooltip("low:Q", title="lower quartile", format=".3f"),
-        alt.Tooltip("high:Q", title="upper quartile", format=".3f"),
-        alt.Tooltip("y:Q", title="quality", format=".3f"),
-    ]
     points = base.mark_point(filled=True, size=95, opacity=1).encode(
-        x=x, y=y, color=hue, shape=alt.Shape("cost:N", title=None, legend=None), tooltip=tooltip
+        x=x, y=y, color=hue, shape=alt.Shape("cost:N", title=None, legend=None), tooltip=_tooltip()
     )
     spread = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=hue)
     # Words stand where there is room: left of a point that is near the right edge.
@@ -132,8 +125,23 @@ def cost_chart(comparison: Comparison, *, theme: Theme = "light") -> alt.LayerCh
     ]
     rule = {"color": colours["muted"], "strokeDash": [4, 4]}
     one = alt.Chart({"values": [{"one": 1}]})
-    rules = [one.mark_rule(**rule).encode(x="one:Q"), one.mark_rule(**rule).encode(y="one:Q")]
+    rules = [
+        one.mark_rule(**rule).encode(x=alt.X("one:Q", scale=across)),
+        one.mark_rule(**rule).encode(y=alt.Y("one:Q", scale=up)),
+    ]
     return alt.LayerChart(layer=[*rules, spread, points, *words], height=330)
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    """What is said of a point of the cost chart."""
+    import altair as alt
+
+    numbers = {"x": "cost", "low": "lower quartile", "high": "upper quartile", "y": "quality"}
+    return [
+        alt.Tooltip("name:N", title="variant"),
+        alt.Tooltip("cost:N"),
+        *(alt.Tooltip(f"{field}:Q", title=title, format=".3f") for field, title in numbers.items()),
+    ]
 
 
 def cost_rows(comparison: Comparison) -> list[dict[str, Any]]:
@@ -188,7 +196,7 @@ def importance_bars(
         title="heads, least important first",
         axis=alt.Axis(labels=False, ticks=False),
     )
-    return alt.Chart({"values": rows}, mark=alt.MarkDef(type="bar"), height=220).encode(
+    return alt.Chart({"values": rows}, mark=alt.MarkDef(type="bar"), height=250).encode(
         x=heads,
         y=alt.Y("value:Q", title=unit),
         color=alt.Color("state:N", title=None, scale=hue, legend=alt.Legend(orient="top")),
@@ -208,7 +216,7 @@ def pruning_chart(curve: PruningCurve, *, theme: Theme = "light") -> alt.LayerCh
     lines, band = pruning_rows(curve)
     names = ["least important first", "random order (median)"]
     hue = alt.Scale(domain=names, range=[colours["query"], colours["muted"]])
-    x = alt.X("gone:Q", title="heads taken out", axis=alt.Axis(tickMinStep=1))
+    x = alt.X("gone:Q", title="heads taken out", axis=alt.Axis(tickMinStep=1, tickCount=8))
     y = alt.Y("value:Q", title=kind, scale=alt.Scale(zero=False))
     area = (
         alt.Chart({"values": band})
@@ -248,6 +256,42 @@ def pruning_rows(curve: PruningCurve) -> tuple[list[dict[str, Any]], list[dict[s
         lines.append({"order": "random order (median)", "gone": n, "value": median})
         band.append({"gone": n, "low": min(values), "high": max(values)})
     return lines, band
+
+
+def soft_labels(
+    names: Sequence[str],
+    at_one: Sequence[float],
+    at_t: Sequence[float],
+    *,
+    temperature: float,
+    theme: Theme = "light",
+) -> alt.Chart:
+    """What does a teacher say beside the likeliest token? Its probabilities, plain and softened.
+
+    Args:
+        names: Tokens, likeliest first.
+        at_one: Their probabilities.
+        at_t: The same at the temperature.
+        temperature: What logits are divided by.
+        theme: Whose colours to take.
+    """
+    import altair as alt
+
+    colours = wire_theme()[theme]
+    soft = f"T = {temperature:g}"
+    rows = [
+        {"token": f"{i + 1}. {name}", "how": how, "p": p}
+        for i, name in enumerate(names)
+        for how, p in (("T = 1", at_one[i]), (soft, at_t[i]))
+    ]
+    hue = alt.Scale(domain=["T = 1", soft], range=[colours["muted"], colours["query"]])
+    return alt.Chart({"values": rows}, mark=alt.MarkDef(type="bar"), height=alt.Step(11)).encode(
+        y=alt.Y("token:N", sort=None, title=None),
+        yOffset=alt.YOffset("how:N", sort=["T = 1", soft]),
+        x=alt.X("p:Q", title="probability", axis=alt.Axis(tickCount=5)),
+        color=alt.Color("how:N", title=None, scale=hue, legend=alt.Legend(orient="top")),
+        tooltip=["token:N", "how:N", alt.Tooltip("p:Q", title="probability", format=".3g")],
+    )
 
 
 def length_charts(points: Sequence[LengthPoint], *, theme: Theme = "light") -> list[alt.LayerChart]:
@@ -293,7 +337,9 @@ def _growth(
     charts = []
     for what in whats:
         base = alt.Chart({"values": [row for row in rows if row["what"] == what]})
-        x = alt.X("length:Q", title="tokens", scale=alt.Scale(type="log", base=2))
+        lengths = alt.Axis(values=sorted({row["length"] for row in rows}))
+        scale = alt.Scale(type="log", base=2)
+        x = alt.X("length:Q", title="tokens", scale=scale, axis=lengths)
         y = alt.Y(
             "value:Q",
             title=what,

@@ -115,6 +115,17 @@ def test_importance_is_drawn_head_by_head_least_first() -> None:
     assert [row["state"] for row in values] == ["taken out", "taken out", "stays"]
 
 
+def test_soft_labels_stand_beside_the_plain_ones() -> None:
+    chart = figures.soft_labels(["le", "la"], [0.9, 0.1], [0.6, 0.4], temperature=2.0).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(row["token"], row["how"], row["p"]) for row in rows] == [
+        ("1. le", "T = 1", 0.9),
+        ("1. le", "T = 2", 0.6),
+        ("2. la", "T = 1", 0.1),
+        ("2. la", "T = 2", 0.4),
+    ]
+
+
 def test_growth_is_drawn_for_time_and_memory() -> None:
     point = LengthPoint(64, spread(2e-3), spread(1e-3), spread(2), 4_000_000, 1_000_000, 1e-7)
     first, second = figures.length_charts([point])
