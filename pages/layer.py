@@ -26,8 +26,8 @@ DEFAULTS = {
     "head": first_paint.HEAD,
 }
 IN_ADDRESS = {"layer_view": "view"}
+# What only one view puts into the address.
 IN_VIEWS = ("open", "sum", "at", "token", "against")
-"""What only one view puts into the address."""
 
 set_up("Inside a layer")
 for name, default in DEFAULTS.items():

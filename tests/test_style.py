@@ -1,6 +1,7 @@
 """The style's sizes: short modules, short functions."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,9 @@ def test_modules_and_functions_are_short(path: Path) -> None:
         and (n_lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION
     ]
     assert long == []
+
+
+def test_a_string_that_stands_alone_is_not_shown_on_a_page() -> None:
+    """Streamlit's magic would write a variable's docstring on top of the page."""
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert config["runner"]["magicEnabled"] is False
