@@ -53,6 +53,11 @@ class Asked:
     against: int | None = None
     other: str = ""
 
+    @property
+    def over(self) -> str:
+        """The comparison in words, behind the token's name."""
+        return "" if self.against is None else f" over {self.other}"
+
 
 def layer_logit(trace: Trace, found: Attribution, asked: Asked) -> Payload:
     """Which parts of the model wrote this logit? One bar a layer and kind, heads on demand.
@@ -70,7 +75,7 @@ def layer_logit(trace: Trace, found: Attribution, asked: Asked) -> Payload:
     inside = [w for w in writers if 0 <= int(w["layer"]) < found.n_layers]
     groups = [name for name in GROUPS if any(w["group"] == name for w in inside)]
     options = {
-        "token": asked.token,
+        "token": f"{asked.token}{asked.over}",
         "total": sum(values),
         "logit": found.logit(asked.token_id, asked.against),
         "n_layers": found.n_layers,
@@ -104,11 +109,11 @@ def to_csv(trace: Trace, found: Attribution, asked: Asked) -> str:
     out = io.StringIO()
     table = csv.writer(out)
     logit = found.logit(asked.token_id, asked.against)
-    over = f" over {asked.other}" if asked.against is not None else ""
     table.writerow(
         [
             f"# model {trace.model_id} · revision {trace.revision} · text {trace.text} · position "
-            f"{found.position} · token {asked.token} ({asked.token_id}){over} · logit {logit:.9g}"
+            f"{found.position} · token {asked.token} ({asked.token_id}){asked.over} "
+            f"· logit {logit:.9g}"
         ]
     )
     table.writerow(["part", "kind", "layer", "site", "head", "contribution"])
@@ -130,9 +135,8 @@ def _picture(trace: Trace, found: Attribution, asked: Asked, values: list[float]
     logit, total = found.logit(asked.token_id, asked.against), sum(values)
     rank = "the largest" if not asked.rank else f"number {asked.rank + 1:,}"
     name = asked.token.strip() or asked.token
-    over = "" if asked.against is None else f" over {asked.other}"
     own = found.logit(asked.token_id)
-    title = f"Who wrote the logit of “{name}”{over}?"
+    title = f"Who wrote the logit of “{name}”{asked.over}?"
     where = f"at position {found.position}, “{here}”"
     difference = found.difference(asked.token_id, asked.against)
     return Picture(
@@ -161,6 +165,6 @@ def _picture(trace: Trace, found: Attribution, asked: Asked, values: list[float]
             *found.notes,
             *((SHIFT,) if asked.against is None else ()),
         ),
-        caption=f"The logit of “{asked.token}”{over} {where} as a sum of what each part of the "
+        caption=f"The logit of “{asked.token}”{asked.over} {where} as a sum of what each part of the "
         "model wrote into the residual stream.",
     )

@@ -12,7 +12,7 @@ import torch
 from tests.support.tiny_models import make_tiny
 from tests.support.tiny_translator import make_translator
 from transformer_core.analysis.layer_walk import LayerWalk, walk
-from transformer_core.analysis.logit_attribution import attribute
+from transformer_core.analysis.logit_attribution import MEAN, attribute
 from transformer_core.figures.layer import Looking, layer_walk, sheet_of, thumbnail
 from transformer_core.figures.layer_files import lengths_to_csv, to_csv, to_npz
 from transformer_core.figures.layer_logit import Asked, layer_logit
@@ -208,6 +208,9 @@ def test_the_bars_of_a_logit_add_up_to_it(folder: Path) -> None:
     ]
     assert payload.header["badge"]["ok"]
     assert "number 4" in payload.header["subtitle"]
+    assert options["token"] == "cat"
+    compared = layer_logit(trace, found, Asked(5, "cat", 0.25, 3, MEAN, "the mean"))
+    assert compared.header["options"]["token"] == "cat over the mean"
     rows = list(csv.reader(io.StringIO(logit_to_csv(trace, found, asked))))
     assert sum(float(row[-1]) for row in rows[2:]) == pytest.approx(options["logit"], abs=1e-4)
 
