@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components.cache import is_loaded
+from pages.components.carry import say_what_differs
 from pages.components.decoder import decoded, step_of
 from pages.components.decoding_controls import (
     choose_writer,
@@ -97,6 +98,7 @@ if model_id is None or not source.strip():
     st.info("Type a text above: what is translated, or what the model writes on from.")
     st.stop()
 say_who_writes(model_id)
+say_what_differs(model_id, source)
 if not is_ready:
     wait_for_model(model_id)
     st.stop()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TARGET = "carried_target"
+_LEAST = "carried_least_length"
 _BEFORE = "text_before_carried"
 _ASKED = "result_to_open"
 MAX_DECODED = 200
@@ -28,6 +29,7 @@ class Result(NamedTuple):
         place: Site, layer and head that Attention shows first.
         typed: What a person had typed, where the model read something else.
         message: What a chat model was asked, where the text is its prompt.
+        at_least: Tokens before which it was not to end.
     """
 
     model_id: str
@@ -37,6 +39,7 @@ class Result(NamedTuple):
     place: Mapping[str, object]
     typed: str | None = None
     message: str | None = None
+    at_least: int = 0
 
 
 def open_elsewhere(result: Result, *, has_target: bool) -> None:
@@ -77,7 +80,8 @@ def arrive_or_leave() -> None:
             _to_decoding(result)
         else:
             _to_attention(result, has_target)
-        st.switch_page(page)
+        # Not None: Streamlit clears no address that a widget, as the task, is bound to.
+        st.switch_page(page, query_params={})
     carried, typed = st.session_state.pop(_BEFORE, (None, None))
     if carried is not None and st.session_state.get("text") == carried:
         st.session_state["text"] = typed
@@ -105,9 +109,21 @@ def carried_target(model_id: str, text: str) -> str | None:
     return target
 
 
+def say_what_differs(model_id: str, text: str) -> None:
+    """On Decoding: what is not asked there of a summary that was opened."""
+    *what, least = st.session_state.get(_LEAST, ("", "", 0))
+    if least and what == [model_id, text]:
+        st.caption(
+            f"The summary that was opened was not to end before {least:,} tokens. That is not "
+            "asked here: the model ends where it likes, so the text may be shorter."
+        )
+
+
 def _to_decoding(result: Result) -> None:
-    _take_text(result, result.message or result.text)
+    text = result.message or result.text
+    _take_text(result, text)
     state, strategy = st.session_state, result.strategy
+    state[_LEAST] = (result.model_id, text, result.at_least)
     state.update(decoding_model=result.model_id, model=result.model_id)
     state["prompt"] = "Plain text" if result.message is None else "Message"
     state["strategy"] = "Beam" if isinstance(strategy, Beam) else "Greedy"

@@ -127,6 +127,7 @@ def _open(wanted: Wanted, part: SummaryPart) -> None:
         result = Result(
             wanted.model_id, prompt, part.text, limit, place, message=INSTRUCTION + body
         )
+    result = result._replace(at_least=wanted.length.at_least)
     if result.text != wanted.text.strip():
         result = result._replace(typed=wanted.text)
     open_elsewhere(result, has_target=is_apart)

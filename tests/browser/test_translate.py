@@ -148,6 +148,20 @@ def test_nothing_jumps_while_a_translation_arrives(app: LiveApp, page: Page) -> 
     assert min(feet) > 300
 
 
+def test_a_summary_is_opened_in_decoding_as_the_message_that_it_answers(
+    app: LiveApp, page: Page
+) -> None:
+    text = "The cat sat on the mat. Nobody came to the house that day."
+    page.goto(f"{app.url}/translate?task=Summarise&text={text}")
+    page.locator(".st-key-written [data-painted]").first.wait_for(timeout=180_000)
+    page.get_by_role("button", name="Open in Decoding").click()
+    page.wait_for_url("**/decoding**", timeout=60_000)
+    page.locator(".prefix button").first.wait_for(timeout=60_000)
+    expect(page.get_by_role("radio", name="Message")).to_be_checked()
+    expect(page.get_by_text("not to end before 20 tokens")).to_be_visible()
+    assert page.get_by_role("textbox", name="Text").input_value().endswith(text)
+
+
 def seconds_of(app: LiveApp) -> float:
     """Processor time that the server has used."""
     fields = (

@@ -157,7 +157,8 @@ def opened(page: AppTest, label: str, monkeypatch: pytest.MonkeyPatch) -> tuple[
     """Click and see where it leads, before any other page runs."""
     pages: list[str] = []
 
-    def go(target: str) -> None:
+    def go(target: str, *, query_params: dict[str, str]) -> None:
+        assert query_params == {}
         pages.append(target)
         st.stop()
 
