@@ -165,6 +165,6 @@ def _picture(trace: Trace, found: Attribution, asked: Asked, values: list[float]
             *found.notes,
             *((SHIFT,) if asked.against is None else ()),
         ),
-        caption=f"The logit of “{asked.token}”{asked.over} {where} as a sum of what each part of the "
-        "model wrote into the residual stream.",
+        caption=f"The logit of “{asked.token}”{asked.over} {where} as a sum of what "
+        "each part of the model wrote into the residual stream.",
     )
