@@ -146,8 +146,8 @@ def _show_curve(curve: PruningCurve, pruning: Pruning, *, is_encoder: bool) -> N
         if pruning.by == "surgeon":
             st.caption("Estimated, a token: each head out alone, the others of its layer refitted.")
         elif not is_encoder:
-            each = "each text" if pruning.by == "gradient" else "a token, each head out alone"
-            st.caption(f"Measured on the calibration texts, {each}.")
+            what = "Mean over" if pruning.by == "gradient" else "Each head out alone, on"
+            st.caption(f"{what} the calibration texts.")
     with st.container(border=True):
         st.markdown("**How much quality is left when heads go?**")
         st.altair_chart(figures.pruning_chart(curve, theme=theme()), width="stretch")
