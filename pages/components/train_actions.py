@@ -182,4 +182,4 @@ def _look_inside(model_id: str) -> None:
     """The Attention page with this model and a source of its task."""
     example = st.session_state.get("train_examples", {}).get(model_id, "abcdefghij")
     st.session_state.update(model=model_id, text=example, site="cross", layer=0, head=0)
-    st.switch_page("pages/attention.py")
+    st.switch_page("pages/attention.py", query_params={})  # a widget is bound to the address
