@@ -34,6 +34,8 @@ DEFAULTS = {
 set_up("Attention")
 for name, default in DEFAULTS.items():
     st.session_state.setdefault(name, st.query_params.get(name, default))
+if "site" in st.query_params:
+    st.session_state.setdefault("site", st.query_params["site"])
 if st.session_state["view"] not in VIEWS:
     st.session_state["view"] = DEFAULTS["view"]
 model_id, text = top_row(first_paint.TEXT, default_model=first_paint.MODEL, beside=offer_matrix)
@@ -58,6 +60,10 @@ def picture(trace: Trace, target: str | None) -> None:
         show_error(error if own is None else why_not_shown(error))
         return
     link = {"view": name, "layer": str(place.layer), "head": str(place.head)}
+    if len(trace.sites) > 1:
+        link["site"] = place.site
+    else:
+        st.query_params.pop("site", None)
     if own is None:
         link = {"model": now.model_id, **link}
     st.query_params.update(link)

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.components import cache
+from tests.support.tiny_translator import make_translator
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "attention.py"
 
@@ -68,3 +69,20 @@ def test_a_layer_out_of_range_in_the_address_is_named(page: AppTest, value: str)
     assert not page.exception
     assert "from 0 to 5" in page.warning[0].value
     assert page.selectbox(key="layer").value == 0
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("encoder", "encoder"), ("nowhere", "cross")])
+def test_the_address_names_the_site_of_an_encoder_decoder(
+    page: AppTest, tmp_path: Path, asked: str, shown: str
+) -> None:
+    folder = make_translator(tmp_path / "tiny")
+    cache.model_of(str(folder))
+    page.session_state["text"] = "The cat sat."
+    for name, value in {"model": str(folder), "site": asked, "layer": "1", "head": "1"}.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    assert page.segmented_control(key="site").value == shown
+    assert page.query_params["site"] == shown
+    page.segmented_control(key="site").set_value("decoder").run()
+    assert page.query_params["site"] == "decoder"
