@@ -37,8 +37,8 @@ def look(
     here = _looked_at().setdefault(str(st.session_state.get(_PAGE, "")), set())
     here.add(work)
     last = work.watch(me, is_there=partial(_is_there, me), wait=wait, until=until)
-    if work.is_over:
-        here.discard(work)
+    # Also those that another has followed: nobody looks at them again, and they hold their results.
+    here.difference_update([one for one in here if one.is_over])
     return last
 
 

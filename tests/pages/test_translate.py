@@ -1,5 +1,6 @@
 """The Translate & summarise page: what it shows, and what it says to odd input."""
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.components import cache
 from pages.components.messages import plain
+from transformer_core.tasks.streaming import PartState
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "translate.py"
 MODEL = "en-fr-small"
@@ -129,6 +131,19 @@ def test_a_stop_leaves_no_thread_and_what_was_written(page: AppTest) -> None:
     page.run()
     assert not page.exception
     assert any("Stopped" in caption.value for caption in page.caption)
+
+
+def test_texts_that_were_stopped_are_not_kept(page: AppTest) -> None:
+    for n in range(3):
+        page.session_state["text"] = f"The cat sat on mat {n}. " * 40
+        page.run()
+        page.button(key="translation-stop").click().run()
+        wait_for_no_work()
+    page.run()
+    gc.collect()
+    kept = [one for one in gc.get_objects() if type(one) is PartState]
+    assert all("mat 2" in part.source.text for part in kept)
+    assert len(kept) <= 40
 
 
 def test_a_page_that_is_left_leaves_no_computation() -> None:
