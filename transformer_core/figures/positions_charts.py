@@ -243,12 +243,9 @@ def bars_chart(
         for i, value in enumerate(values)
     ]
     titles = "[" + ",".join(f"'{_quoted(label)}'" for label in labels) + "][datum.value]"
+    measured = alt.Axis(grid=False, format=",.3~r", tickCount=5)
     base = alt.Chart({"values": rows}).encode(
-        x=alt.X(
-            "size:Q",
-            title=_in_lines(axes.x),
-            axis=alt.Axis(grid=False, format=",.3~r", tickCount=5),
-        ),
+        x=alt.X("size:Q", title=_in_lines(axes.x), axis=measured),
         y=alt.Y(
             "row:O",
             title=axes.y or None,
