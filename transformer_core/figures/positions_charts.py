@@ -243,6 +243,7 @@ def bars_chart(
         for i, value in enumerate(values)
     ]
     titles = "[" + ",".join(f"'{_quoted(label)}'" for label in labels) + "][datum.value]"
+    legend = alt.Legend(title=None, orient="top", labelLimit=320, columns=1)
     measured = alt.Axis(grid=False, format=",.3~r", tickCount=5)
     base = alt.Chart({"values": rows}).encode(
         x=alt.X("size:Q", title=_in_lines(axes.x), axis=measured),
@@ -256,9 +257,7 @@ def bars_chart(
             "group:N",
             scale=alt.Scale(domain=names, range=palette),
             sort=names,
-            legend=None
-            if len(names) == 1
-            else alt.Legend(title=None, orient="top", labelLimit=320, columns=1),
+            legend=legend if len(names) > 1 else None,
         ),
         tooltip=[
             alt.Tooltip("label:N", title=axes.y or "label"),
