@@ -199,7 +199,7 @@ def _files(asked: Asked, document: Document, done: documents.Progress) -> Files:
 def _column(table: documents.Table) -> str | None:
     if table.columns is None:
         return None
-    return st.selectbox("Column", table.columns, key=f"{PLACE}-column", width=300)
+    return st.selectbox("Column", table.columns, table.wordiest, key=f"{PLACE}-column", width=300)
 
 
 def _how(how: Strategy | Length) -> str:

@@ -49,6 +49,14 @@ class Table:
         index = self.columns.index(column)
         return [row[index] if index < len(row) else "" for row in self.rows]
 
+    @property
+    def wordiest(self) -> int:
+        """Index of the column with most words: the likeliest to hold the texts."""
+        n_words = [
+            sum(len(text.split()) for text in self.texts(name)) for name in self.columns or ()
+        ]
+        return max(range(len(n_words)), key=n_words.__getitem__, default=0)
+
 
 @dataclass(frozen=True)
 class Progress:

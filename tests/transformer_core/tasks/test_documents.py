@@ -30,6 +30,13 @@ def test_a_csv_gives_the_column_that_is_asked_for() -> None:
         table.texts("nope")
 
 
+def test_the_column_with_most_words_is_the_likeliest_to_hold_the_texts() -> None:
+    table = documents.read("a.csv", b"id,text,year\n1,one two three,2017\n2,four,2018\n")
+    assert table.columns is not None
+    assert table.columns[table.wordiest] == "text"
+    assert documents.read("a.csv", b"id,text\n1 2 3 4,one\n").wordiest == 0
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
