@@ -19,6 +19,14 @@ from transformer_core.figures.positions_drawn import Drawn
 Show = Callable[[Drawn], Page]
 STAGE = "[role=application]"
 PICTURE = ".st-key-picture [data-painted]"
+WATCH_PICTURE = f"""() => {{
+  const first = document.querySelector("{PICTURE}");
+  let isKept = true;
+  new MutationObserver(() => {{ isKept &&= first.isConnected; }})
+    .observe(document.body, {{ childList: true, subtree: true }});
+  window.isKept = () => isKept;
+}}"""
+"""From now on ``isKept()`` says whether the picture has been in the page all the time."""
 LOOKED_AT = (
     ("Sinusoidal", "Matrix"),
     ("Rotary", "Rotation"),
@@ -130,10 +138,12 @@ def test_the_page_is_used_by_slider_keyboard_and_double_click(app: LiveApp, page
     slider.press("ArrowRight")
     expect(page.locator(PICTURE).first).not_to_have_attribute("data-painted", str(before))
     expect(page.get_by_label("seq_length, typed")).to_have_value("49")
+    page.evaluate(WATCH_PICTURE)
     page.get_by_label("d_model, typed").fill("33")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("d_model is 33; it must be even")
-    assert page.locator(PICTURE).count() > 0
+    assert page.evaluate("isKept()"), "the picture was taken away for a moment"
+    expect(page.locator(PICTURE).first).to_be_visible()
     page.get_by_label("d_model, typed").fill("32")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_count(0)

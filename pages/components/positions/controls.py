@@ -178,8 +178,9 @@ def settings_row(
                 _choice(control)
             else:
                 _whole(control, limits[name])
-    for name, top in limits.items():
-        _say_problem(name, top)
+    with st.container(key="positions-problems"):  # the picture below it keeps its place
+        for name, top in limits.items():
+            _say_problem(name, top)
     return {name: st.session_state[CONTROLS[name].key] for name in names}
 
 
