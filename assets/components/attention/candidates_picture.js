@@ -3,7 +3,7 @@
 import { KEPT, shownOf } from "./distribution.js";
 import { format } from "./numbers.js";
 import { css, isDark, mix } from "./palette.js";
-import { fitted } from "./stage.js";
+import { filePicture, fitted } from "./stage.js";
 
 const WIDTH = 760;
 const LINE = 26;
@@ -13,18 +13,7 @@ const N_SHOWN = 12;
 
 /** What the picture's buttons save: prefix, settings, bars. `now()` gives what is on the screen. */
 export function candidatesPicture(now) {
-  const measuring = document.createElement("canvas").getContext("2d");
-  const painter = {
-    paint: (context) => paint(context, now()),
-    overlay: () => {},
-  };
-  return {
-    painter,
-    width: WIDTH,
-    get height() {
-      return paint(measuring, now());
-    },
-  };
+  return filePicture(WIDTH, paint, now);
 }
 
 /** Paint everything; returns how high it is. */

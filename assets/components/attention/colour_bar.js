@@ -1,6 +1,6 @@
 // The colour bar: which colour is which weight, with its unit.
 
-import { css, ramp, ticks } from "./palette.js";
+import { css, mix, ramp, ticks } from "./palette.js";
 import { format } from "./numbers.js";
 
 const WIDTH = 14;
@@ -40,6 +40,28 @@ export function paintColourBar(context, theme, bar) {
       context.fillText(label, x + length * (1 - at), y + WIDTH + 6);
     }
   });
+  context.textAlign = "left";
+  if (isUpright) context.fillText(unit, x, y + length + 18);
+  else context.fillText(unit, x + length + WORD_GAP + 4, y + 5);
+}
+
+/** The bar of signed values, from the largest below 0 to the largest above. */
+export function paintSignedBar(context, theme, { x, y, length, isUpright, peak, unit }) {
+  for (let i = 0; i < length; i += 1) {
+    const share = i / (length - 1);
+    context.fillStyle = css(mix(theme.diverging, isUpright ? 1 - share : share));
+    if (isUpright) context.fillRect(x, y + i, WIDTH, 1.5);
+    else context.fillRect(x + i, y, 1.5, WIDTH - 4);
+  }
+  context.fillStyle = theme.muted;
+  context.font = `12px ${theme.font}`;
+  context.textBaseline = "middle";
+  for (const [value, share] of [[peak, 1], [0, 0.5], [-peak, 0]]) {
+    const label = value > 0 ? `+${format(value, 2)}` : format(value, 2);
+    context.textAlign = isUpright || share === 0 ? "left" : share === 1 ? "right" : "center";
+    if (isUpright) context.fillText(label, x + WIDTH + WORD_GAP, y + 5 + (1 - share) * (length - 10));
+    else context.fillText(label, x + share * length, y + WIDTH + 6);
+  }
   context.textAlign = "left";
   if (isUpright) context.fillText(unit, x, y + length + 18);
   else context.fillText(unit, x + length + WORD_GAP + 4, y + 5);

@@ -1,11 +1,10 @@
 // The difference of two maps over the tokens that they share.
 
+import { paintSignedBar } from "./colour_bar.js";
 import { MapPicture } from "./map_picture.js";
-import { format } from "./numbers.js";
-import { css, mix, ramp } from "./palette.js";
+import { css, ramp } from "./palette.js";
 
 const DIFFERENCE_CELL = 7;
-const DIFFERENCE_BAR = 14;
 
 /** Second minus first, by aligned query and aligned key. */
 export class DifferenceMatrix {
@@ -49,7 +48,7 @@ export class DifferencePicture extends MapPicture {
     context.restore();
     this.paintLabels(context, theme, selected);
     this.paintAxisNames(context, theme);
-    this.paintBar(context, theme);
+    paintSignedBar(context, theme, { ...this.bar, peak: this.peak, unit: this.unit });
   }
 
   share(value) {
@@ -81,28 +80,5 @@ export class DifferencePicture extends MapPicture {
     context.imageSmoothingEnabled = false;
     const size = [matrix.columns * box.cell, matrix.rows * box.cell];
     context.drawImage(canvas, this.left(0), this.top(0), ...size);
-  }
-
-  paintBar(context, theme) {
-    const { x, y, length, isUpright } = this.bar;
-    for (let i = 0; i < length; i += 1) {
-      const share = i / (length - 1);
-      context.fillStyle = css(mix(theme.diverging, isUpright ? 1 - share : share));
-      if (isUpright) context.fillRect(x, y + i, DIFFERENCE_BAR, 1.5);
-      else context.fillRect(x + i, y, 1.5, DIFFERENCE_BAR - 4);
-    }
-    context.fillStyle = theme.muted;
-    context.font = `12px ${theme.font}`;
-    context.textBaseline = "middle";
-    const marks = [[this.peak, 1], [0, 0.5], [-this.peak, 0]];
-    for (const [value, share] of marks) {
-      const label = value > 0 ? `+${format(value, 2)}` : format(value, 2);
-      context.textAlign = isUpright || share === 0 ? "left" : share === 1 ? "right" : "center";
-      if (isUpright) context.fillText(label, x + 22, y + 5 + (1 - share) * (length - 10));
-      else context.fillText(label, x + share * length, y + 20);
-    }
-    context.textAlign = "left";
-    if (isUpright) context.fillText(this.unit, x, y + length + 18);
-    else context.fillText(this.unit, x + length + 12, y + 5);
   }
 }

@@ -1,8 +1,9 @@
 // A table of positions with cells as wide as there is room, and one of its columns as a wave.
 
+import { paintSignedBar } from "./colour_bar.js";
 import { MapPicture } from "./map_picture.js";
 import { clamp, format } from "./numbers.js";
-import { css, mix, ramp } from "./palette.js";
+import { css, ramp } from "./palette.js";
 import { fitted } from "./stage.js";
 
 const MAX_CELL = 30;
@@ -12,7 +13,6 @@ const LEFT = 62;
 const TOP = 44;
 const RIGHT = 104;
 const NARROW = 520;
-const BAR = 14;
 const WAVE_HEIGHT = 76;
 const WAVE_GAP = 52;
 const ROOM_DOWN = 18;
@@ -89,7 +89,7 @@ export class PositionsPicture extends MapPicture {
     else this.paintPixels(context, theme);
     context.restore();
     this.paintAxes(context, theme, selected);
-    this.paintBar(context, theme);
+    paintSignedBar(context, theme, { ...this.bar, peak: this.peak, unit: this.unit });
   }
 
   colours(theme) {
@@ -189,28 +189,6 @@ export class PositionsPicture extends MapPicture {
       if (!isShown || i === picked || Math.abs(i - picked) * size >= room * 0.8) visit(i, i === picked);
     }
     if (isShown && (picked - first) % step) visit(picked, true);
-  }
-
-  paintBar(context, theme) {
-    const { x, y, length, isUpright } = this.bar;
-    for (let i = 0; i < length; i += 1) {
-      const share = i / (length - 1);
-      context.fillStyle = css(mix(theme.diverging, isUpright ? 1 - share : share));
-      if (isUpright) context.fillRect(x, y + i, BAR, 1.5);
-      else context.fillRect(x + i, y, 1.5, BAR - 4);
-    }
-    context.fillStyle = theme.muted;
-    context.font = `12px ${theme.font}`;
-    context.textBaseline = "middle";
-    for (const [value, share] of [[this.peak, 1], [0, 0.5], [-this.peak, 0]]) {
-      const label = value > 0 ? `+${format(value, 2)}` : format(value, 2);
-      context.textAlign = isUpright || share === 0 ? "left" : share === 1 ? "right" : "center";
-      if (isUpright) context.fillText(label, x + 22, y + 5 + (1 - share) * (length - 10));
-      else context.fillText(label, x + share * length, y + 19);
-    }
-    context.textAlign = "left";
-    if (isUpright) context.fillText(this.unit, x, y + length + 12);
-    else context.fillText(this.unit, x + length + 12, y + 5);
   }
 
   /** One column over all positions, and where a row stands in it. */

@@ -1,7 +1,7 @@
 // A summary, one of its sentences picked, and how much it drew on each sentence of the source.
 
 import { css, mix } from "./palette.js";
-import { wrapped } from "./stage.js";
+import { filePicture, wrapped } from "./stage.js";
 
 const WIDTH = 760;
 const LINE = 20;
@@ -10,14 +10,7 @@ const GAP = 12;
 
 /** What the picture's buttons save; `now()` gives what is on the screen. */
 export function sourcesPicture(now) {
-  const measuring = document.createElement("canvas").getContext("2d");
-  return {
-    painter: { paint: (context) => paint(context, now()), overlay: () => {} },
-    width: WIDTH,
-    get height() {
-      return paint(measuring, now());
-    },
-  };
+  return filePicture(WIDTH, paint, now);
 }
 
 /** Paint everything; returns how high it is. */

@@ -106,3 +106,15 @@ export function wrapped(context, text, width) {
   }
   return line ? [...lines, line] : lines;
 }
+
+/** What the buttons of a picture save that is made for a file: `paint` returns how high it is, `now()` gives what is on the screen. */
+export function filePicture(width, paint, now) {
+  const measuring = document.createElement("canvas").getContext("2d");
+  return {
+    painter: { paint: (context) => paint(context, now()), overlay: () => {} },
+    width,
+    get height() {
+      return paint(measuring, now());
+    },
+  };
+}

@@ -3,21 +3,14 @@
 import { readableOn } from "./ink.js";
 import { format } from "./numbers.js";
 import { css, mix } from "./palette.js";
-import { wrapped } from "./stage.js";
+import { filePicture, wrapped } from "./stage.js";
 
 const WIDTH = 760;
 const ROW = 62;
 
 /** What the picture's buttons save; `now()` gives what is on the screen. */
 export function translationPicture(now) {
-  const measuring = document.createElement("canvas").getContext("2d");
-  return {
-    painter: { paint: (context) => paint(context, now()), overlay: () => {} },
-    width: WIDTH,
-    get height() {
-      return paint(measuring, now());
-    },
-  };
+  return filePicture(WIDTH, paint, now);
 }
 
 /** Paint everything; returns how high it is. */
