@@ -22,6 +22,7 @@ $(READY_DEV): $(READY) requirements-dev.txt
 
 # Serves on localhost and prints the address.
 run: $(READY)
+	@$(BIN)/python -m transformer_core settings > /dev/null
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
 # Everything that CI asks for. Browser tests need Chromium: skipped without, unless

@@ -17,6 +17,7 @@ LAYERS = (
         "transformer_core.errors",
         "transformer_core.config",
         "transformer_core.background",
+        "transformer_core.settings",
         "transformer_core.decoding.strategies",
     },
     {"transformer_core.tokenization", "transformer_core.model", "transformer_core.functional"},
@@ -56,6 +57,7 @@ HOMES = {
         "transformer_core.tracing.huggingface",
         "transformer_core.tracing.huggingface_cache",
         "transformer_core.tracing.huggingface_decoding",
+        "transformer_core.tracing.huggingface_layout",
         "transformer_core.models.folders",
         "transformer_core.models.gguf",
         "transformer_core.models.hub",
@@ -76,6 +78,7 @@ EXCEPTIONS = {
 FIRST_PAINT = (
     "transformer_core",
     "transformer_core.errors",
+    "transformer_core.settings",
     "transformer_core.models.catalogue",
     "transformer_core.figures.first_paint",
     "transformer_core.figures.home",

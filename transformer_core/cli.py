@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_training(verbs)
     add_evaluate(verbs)
     add_efficiency(verbs)
+    limits = verbs.add_parser("settings", help="list the limits of a server, as they are here")
+    limits.set_defaults(run=_settings)
     painting = verbs.add_parser("first-paint", help="make again what the app shows while it loads")
     painting.set_defaults(run=_first_paint)
     args = parser.parse_args(argv)
@@ -100,6 +102,17 @@ def _models(args: argparse.Namespace) -> int:
         state = "available" if card.is_available else f"get it: {card.how_to_get}"
         size = megabytes(card.size_bytes)
         sys.stdout.write(f"{card.id:28} {card.family:15} {card.task:20} {size:>12}  {state}\n")
+    return 0
+
+
+def _settings(_: argparse.Namespace) -> int:
+    from transformer_core.settings import Settings, settings, variable
+
+    here = settings()
+    for name, field in Settings.model_fields.items():
+        value = getattr(here, name)
+        shown = ",".join(value) if isinstance(value, tuple) else "" if value is None else value
+        sys.stdout.write(f"{variable(name)}={shown}\n    {field.description}\n")
     return 0
 
 

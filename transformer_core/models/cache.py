@@ -19,11 +19,12 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from transformer_core.errors import FileFormatError, ModelUnavailableError
+from transformer_core.settings import settings, variable
 
 Progress = Callable[[str, float], None]
 """Told what is being done and which share of it is done (0–1); raises StoppedError to stop it."""
 
-ENVIRONMENT_VARIABLE = "TRANSFORMER_WORKBENCH_CACHE"
+ENVIRONMENT_VARIABLE = variable("cache")
 _MANIFEST = "manifest.json"
 _CHECKED = "checked.json"
 _CHUNK = 2**22
@@ -36,9 +37,9 @@ def ignore_progress(message: str, share: float) -> None:
 
 def cache_folder() -> Path:
     """Return the cache folder, which may not exist yet."""
-    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
+    chosen = settings().cache
+    if chosen is not None:
+        return chosen.expanduser()
     return _platform_caches() / "transformer-workbench"
 
 

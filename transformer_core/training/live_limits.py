@@ -1,16 +1,10 @@
-"""What a server lets people train, from its environment."""
+"""What a server lets people train."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transformer_core.errors import ConfigError
-
-RUNS = "TRANSFORMER_WORKBENCH_RUNS"
-RUNS_EACH = "TRANSFORMER_WORKBENCH_RUNS_EACH"
-RUN_MINUTES = "TRANSFORMER_WORKBENCH_RUN_MINUTES"
+from transformer_core.settings import settings
 
 
 @dataclass(frozen=True)
@@ -30,31 +24,11 @@ class LiveLimits:
     n_kept: int = 40
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> LiveLimits:
-        """Read ``TRANSFORMER_WORKBENCH_RUNS``, ``…_RUNS_EACH`` and ``…_RUN_MINUTES``.
+    def of_settings(cls) -> LiveLimits:
+        """Return what the server's settings say.
 
         Raises:
-            ConfigError: If one of them is no number of at least 0 (minutes: above 0).
+            ConfigError: If one of them cannot be used.
         """
-        plain = cls()
-        minutes = _number(environment, RUN_MINUTES, plain.minutes)
-        if minutes <= 0:
-            raise ConfigError(f"{RUN_MINUTES} is {minutes:g}; it must be above 0.")
-        return cls(
-            int(_number(environment, RUNS, plain.n_runs)),
-            int(_number(environment, RUNS_EACH, plain.n_each)),
-            minutes,
-        )
-
-
-def _number(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        value = float(text)
-        if not 0 <= value < 1e9:
-            raise ValueError(text)
-    except ValueError as error:
-        raise ConfigError(f"{name} is {text!r}; it must be a number of at least 0.") from error
-    return value
+        said = settings()
+        return cls(said.runs, said.runs_each, said.run_minutes)

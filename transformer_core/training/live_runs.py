@@ -11,9 +11,10 @@ from pathlib import Path
 
 from transformer_core.errors import BusyError, CheckpointError
 from transformer_core.models.cache import cache_folder
+from transformer_core.settings import variable
 from transformer_core.training import live_data
 from transformer_core.training.data import Pair
-from transformer_core.training.live_limits import RUNS, LiveLimits
+from transformer_core.training.live_limits import LiveLimits
 from transformer_core.training.live_record import STATUS, Record
 from transformer_core.training.live_run import Doing, LiveRun, public_id
 from transformer_core.training.live_settings import LiveSettings
@@ -31,7 +32,7 @@ class LiveRuns:
 
     def __init__(self, folder: Path | None = None, limits: LiveLimits | None = None) -> None:
         self.folder = folder or cache_folder() / "runs"
-        self.limits = limits or LiveLimits.from_environment()
+        self.limits = limits or LiveLimits.of_settings()
         self._runs: dict[str, LiveRun] = {}
         self._lock = threading.Lock()
 
@@ -47,12 +48,7 @@ class LiveRuns:
             BusyError: If as many runs train as the server, or the person, may have.
         """
         run_id = secrets.token_hex(8)
-        folder = self.folder / run_id
-
-        doing = Doing(
-            lambda: live_data.begin(folder, settings, own), lambda: live_data.go_on(folder)
-        )
-        return self.add(run_id, owner, settings, doing)
+        return self.add(run_id, owner, settings, _doing(self.folder / run_id, settings, own))
 
     def add(self, run_id: str, owner: str, settings: LiveSettings, doing: Doing) -> LiveRun:
         """Begin a run that is prepared in a way of its own, such as one with another loss.
@@ -139,7 +135,7 @@ class LiveRuns:
         if len(active) >= self.limits.n_runs:
             raise BusyError(
                 f"{len(active)} runs are training on this server, as many as it has room for. Wait "
-                f"until one ends (its operator may raise {RUNS})."
+                f"until one ends (its operator may raise {variable('runs')})."
             )
 
     def _read(self, run_id: str) -> LiveRun | None:
@@ -149,7 +145,8 @@ class LiveRuns:
         except CheckpointError:
             return None
         # A run that has no checkpoint yet has nothing to go on from, and says so.
-        doing = Doing(lambda: live_data.go_on(folder), lambda: live_data.go_on(folder))
+        go_on = _doing(folder, settings).go_on
+        doing = Doing(go_on, go_on)
         return LiveRun(
             run_id, "", settings, record=record, doing=doing, minutes=self.limits.minutes
         )
@@ -166,6 +163,15 @@ class LiveRuns:
             with self._lock:
                 self._runs.pop(path.name, None)
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _doing(folder: Path, settings: LiveSettings, own: Sequence[Pair] = ()) -> Doing:
+    """How a run of these settings is prepared: with a teacher, or without."""
+    if settings.is_distilled:
+        from transformer_core.efficiency import live_distillation as student
+
+        return Doing(lambda: student.begin(folder, settings, own), lambda: student.go_on(folder))
+    return Doing(lambda: live_data.begin(folder, settings, own), lambda: live_data.go_on(folder))
 
 
 def _changed(folder: Path) -> float:
