@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -16,13 +14,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from transformer_core.errors import FileFormatError, NotInTraceError
+from transformer_core.errors import NotInTraceError
 from transformer_core.model import Transformer
 from transformer_core.tokenization.bpe import BpeTokenizer
 from transformer_core.tokenization.tokens import Tokens
+from transformer_core.tracing.archives import Arrays
 from transformer_core.tracing.trace import Trace
+from transformer_core.training.records import RecordFormat
 
-FORMAT, VERSION = "transformer-workbench-learning", 1
+FORMAT = RecordFormat("transformer-workbench-learning", 1, "record of learning")
 
 EXAMPLES = (
     ("The black cat is sleeping on the old sofa.", "Le chat noir dort sur le vieux canapé."),
@@ -110,19 +110,13 @@ class Learning:
     def save(self, path: Path) -> None:
         """Write everything into one NPZ file, without pickles."""
         header = {
-            "format": FORMAT,
-            "version": VERSION,
             "name": self.name,
             "sources": [tokens.to_dict() for tokens in self.sources],
             "targets": [tokens.to_dict() for tokens in self.targets],
             "moments": [asdict(moment) for moment in self.moments],
         }
         arrays = {f"patterns{i}": array for i, array in enumerate(self.patterns)}
-        arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
+        FORMAT.save(path, header, arrays)
 
     @classmethod
     def load(cls, path: Path) -> Learning:
@@ -131,12 +125,8 @@ class Learning:
         Raises:
             FileFormatError: If the file is missing, damaged, or something else.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            header = json.loads(arrays["header"].tobytes())
-            if header["format"] != FORMAT or header["version"] != VERSION:
-                raise FileFormatError(f"{path.name} is no record of learning, version {VERSION}.")
+
+        def build(header: dict[str, Any], arrays: Arrays) -> Learning:
             return cls(
                 name=str(header["name"]),
                 sources=tuple(Tokens.from_dict(record) for record in header["sources"]),
@@ -147,8 +137,8 @@ class Learning:
                 ),
                 patterns=tuple(arrays[f"patterns{i}"] for i in range(len(header["sources"]))),
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise FileFormatError(f"{path} is no record of learning: {error}") from error
+
+        return FORMAT.load(path, build)
 
 
 def example_tokens(

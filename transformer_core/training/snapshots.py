@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,14 +14,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from transformer_core.errors import FileFormatError, NotInTraceError
+from transformer_core.errors import NotInTraceError
 from transformer_core.model import Transformer
 from transformer_core.model.masks import both, causal_mask
 from transformer_core.tokenization.tokens import Tokens
+from transformer_core.tracing.archives import Arrays
 from transformer_core.tracing.trace import Trace
 from transformer_core.training.learning import Learning
+from transformer_core.training.records import RecordFormat
 
-FORMAT, VERSION = "transformer-workbench-film", 1
+FORMAT = RecordFormat("transformer-workbench-film", 1, "film of a training")
 SITES = ("encoder", "decoder", "cross")
 _RATIO = math.sqrt(2.0)
 
@@ -101,8 +101,6 @@ class Film:
     def save(self, path: Path) -> None:
         """Write one NPZ file, without pickles."""
         header = {
-            "format": FORMAT,
-            "version": VERSION,
             "name": self.name,
             "source": self.source.to_dict(),
             "target": self.target.to_dict(),
@@ -114,11 +112,7 @@ class Film:
             site: np.stack([frame.patterns[site] for frame in self.frames]) for site in SITES
         }
         arrays["nll"] = np.stack([frame.nll for frame in self.frames])
-        arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        partial.replace(path)
+        FORMAT.save(path, header, arrays)
 
     @classmethod
     def load(cls, path: Path) -> Film:
@@ -127,12 +121,8 @@ class Film:
         Raises:
             FileFormatError: If the file is missing, damaged, or something else.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            header = json.loads(arrays["header"].tobytes())
-            if header["format"] != FORMAT or header["version"] != VERSION:
-                raise FileFormatError(f"{path.name} is no film, version {VERSION}.")
+
+        def build(header: dict[str, Any], arrays: Arrays) -> Film:
             frames = tuple(
                 Frame(
                     int(step),
@@ -149,8 +139,8 @@ class Film:
                 tuple(header["labels"]),
                 frames,
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise FileFormatError(f"{path.name} is no film of a training: {error}") from error
+
+        return FORMAT.load(path, build)
 
     @classmethod
     def of_learning(cls, learning: Learning, example: int) -> Film:

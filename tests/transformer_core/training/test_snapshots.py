@@ -90,7 +90,7 @@ def test_a_film_comes_back_from_its_file(tmp_path: Path) -> None:
     with pytest.raises(NotInTraceError, match="0 to 2"):
         again.trace(3)
     (tmp_path / "film.npz").write_bytes(b"no archive")
-    with pytest.raises(FileFormatError, match="no film"):
+    with pytest.raises(FileFormatError, match="film.npz is damaged or no NPZ file"):
         Film.load(tmp_path / "film.npz")
 
 
