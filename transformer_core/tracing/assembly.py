@@ -101,6 +101,92 @@ def assemble(
     return traces
 
 
+@dataclass(frozen=True)
+class Batch:
+    """A light pass over several inputs that have nothing to do with each other.
+
+    Attributes:
+        run: Makes the pass.
+        alone: Makes the pass of one of the inputs, without the others.
+        logits_at: Positions that the logits are of; None: all.
+    """
+
+    run: Run
+    alone: Callable[[int], Run]
+    logits_at: tuple[int, ...] | None = None
+
+
+def assemble_apart(
+    batch: Batch,
+    tokens: list[tuple[Tokens, Tokens | None]],
+    padding: tuple[Padded, Padded | None],
+    provenance: Provenance,
+) -> list[Trace]:
+    """Run a batch and cut it into traces that share nothing: neither memory nor a fuller pass.
+
+    Each trace is what a pass over its input alone would have made of it. Whoever asks one for its
+    details runs the model on that input only.
+    """
+    capture, logits = batch.run(False)
+    traces = []
+    for item, (source, target) in enumerate(tokens):
+        spans = _Spans(
+            padding[0].span(item), padding[1].span(item) if padding[1] is not None else None
+        )
+        kept, following = None, None
+        if batch.logits_at is None:
+            kept = _logits(logits, item, spans)
+        elif logits is not None:
+            following = logits[item, batch.logits_at.index(spans.source.stop - 1)]
+        traces.append(
+            Trace(
+                provenance=provenance,
+                source=source,
+                target=target,
+                attention={
+                    site: _apart(_records(capture, site, item, spans))
+                    for site in capture.layout.sites
+                },
+                recompute=_Details(_Once(batch.alone(item)), 0, spans, is_alone=True),
+                kept_logits=None if kept is None else kept.clone(),
+                kept_next=None if following is None else following.clone(),
+            )
+        )
+    return traces
+
+
+def _apart(records: tuple[AttentionRecord, ...]) -> tuple[AttentionRecord, ...]:
+    """Records that keep nothing of their batch alive; what layers share stays shared."""
+    copies: dict[tuple[int, ...], Tensor] = {}
+    masks: dict[tuple[int, ...], tuple[Tensor | None, bool]] = {}
+
+    def own_copy(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None or tensor.untyped_storage().nbytes() <= tensor.nbytes:
+            return tensor
+        return copies.setdefault((tensor.data_ptr(), *tensor.shape), tensor.clone())
+
+    apart = []
+    for record in records:
+        mask, is_causal = record.mask, record.is_causal
+        if mask is not None:
+            key = (mask.data_ptr(), *mask.shape)
+            if key not in masks:
+                masks[key] = _in_short(mask, is_causal=is_causal)
+            mask, is_causal = masks[key]
+        bias = own_copy(record.bias)
+        apart.append(replace(record, mask=own_copy(mask), bias=bias, is_causal=is_causal))
+    return tuple(apart)
+
+
+def _in_short(mask: Tensor, *, is_causal: bool) -> tuple[Tensor | None, bool]:
+    """A mask without what it says of padding: none at all, or causality alone, where it is that."""
+    if bool(mask.all()):
+        return None, is_causal
+    if mask.shape[-2] == mask.shape[-1] and torch.equal(mask, torch.ones_like(mask).tril()):
+        return None, True
+    return mask, is_causal
+
+
 def _is_last_only(logits: Tensor, padding: tuple[Padded, Padded | None]) -> bool:
     """Where logits are large, a light pass of a decoder computes them at the last position only."""
     return padding[1] is None and logits.shape[1] < padding[0].mask.shape[1]

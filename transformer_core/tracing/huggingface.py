@@ -6,16 +6,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from transformer_core.errors import ArchitectureError, InputError
 from transformer_core.tokenization.tokens import Tokenizer, Tokens
-from transformer_core.tracing.assembly import Padded, assemble
-from transformer_core.tracing.capture import ATTENTION_NAME, Capture, Layout, capturing, current
+from transformer_core.tracing.assembly import Batch, Padded, Run, assemble, assemble_apart
+from transformer_core.tracing.batching import Batched
+from transformer_core.tracing.capture import ATTENTION_NAME, Capture, capturing
 from transformer_core.tracing.decodable import Decodable
 from transformer_core.tracing.huggingface_decoding import HuggingFaceStepper
+from transformer_core.tracing.huggingface_layout import (
+    find_layout,
+    patch_labels,
+    watch_layers,
+    watch_matrices,
+)
 from transformer_core.tracing.interventions import Intervention
 from transformer_core.tracing.positions import check_positions, find_positions, watch_positions
 from transformer_core.tracing.trace import Provenance, Trace
@@ -29,7 +35,7 @@ MAX_KEPT_LOGITS = 8 * 2**20
 """Bytes of logits that a trace keeps; larger ones are computed again when asked for."""
 
 
-class HuggingFaceModel(Decodable):
+class HuggingFaceModel(Batched, Decodable):
     """A Transformers model whose every attention layer can be seen.
 
     Args:
@@ -63,7 +69,7 @@ class HuggingFaceModel(Decodable):
         self._matrices = threading.Lock()
         self._are_matrices_watched = False
         self.positions = find_positions(module)
-        _watch_layers(module, self.layout)
+        watch_layers(module, self.layout)
         watch_positions(self.positions)
 
     # -- facts ------------------------------------------------------------------------------
@@ -131,26 +137,68 @@ class HuggingFaceModel(Decodable):
             return []
         if self._tokenizer is None:
             return self._trace_images(sources, tuple(interventions))
+        encoded, read = self._read(sources, targets)
+        inputs, padding = self._inputs(encoded, read)
+        return self._traces(inputs, list(zip(encoded, read, strict=True)), padding, interventions)
+
+    def _trace_padded(
+        self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None
+    ) -> list[Trace]:
+        encoded, read = self._read(sources, targets)
+        large = [self._is_large(len(tokens)) for tokens in encoded]
+        if any(large) and not all(large):
+            # Which logits a trace keeps does not depend on its neighbours: two batches.
+            parts = ([i for i, one in enumerate(large) if one is side] for side in (True, False))
+            found = {
+                i: trace
+                for part in parts
+                for i, trace in zip(
+                    part,
+                    self._trace_padded([encoded[i] for i in part], [read[i] for i in part]),
+                    strict=True,
+                )
+            }
+            return [found[i] for i in range(len(encoded))]
+        inputs, padding = self._inputs(encoded, read)
+        ends = tuple(sorted({len(tokens) - 1 for tokens in encoded})) if all(large) else None
+
+        def run(detailed: bool) -> tuple[Capture, Tensor | None]:
+            return self._forward(inputs, (), detailed=detailed, logits_at=ends)
+
+        def alone(item: int) -> Run:
+            whole, _ = self._inputs([encoded[item]], [read[item]])
+            return lambda detailed: self._forward(whole, (), detailed=detailed)
+
+        pairs = list(zip(encoded, read, strict=True))
+        return assemble_apart(Batch(run, alone, ends), pairs, padding, self._provenance)
+
+    def _read(
+        self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None
+    ) -> tuple[list[Tokens], list[Tokens | None]]:
+        """Tokens that the encoder and those that the decoder reads."""
         encoded = [
             text if isinstance(text, Tokens) else self.tokenizer.encode(text) for text in sources
         ]
-        source = self._padded([list(t.ids) for t in encoded])
-        inputs: dict[str, Any] = {"input_ids": source.ids, "attention_mask": source.mask}
-        read: list[Tokens | None] = [None] * len(encoded)
-        target: Padded | None = None
         if self.is_encoder_decoder:
-            read = [*self._targets(encoded, targets or [None] * len(encoded))]
+            return encoded, [*self._targets(encoded, targets or [None] * len(encoded))]
+        if any(text is not None for text in targets or ()):
+            raise InputError(f"{self.card.id} has no decoder of its own: give it one text.")
+        return encoded, [None] * len(encoded)
+
+    def _inputs(
+        self, encoded: list[Tokens], read: list[Tokens | None]
+    ) -> tuple[dict[str, Any], tuple[Padded, Padded | None]]:
+        """What the model is called with, and how it is padded."""
+        source, target = self._padded([list(t.ids) for t in encoded]), None
+        inputs: dict[str, Any] = {"input_ids": source.ids}
+        if source.is_ragged:
+            inputs |= {"attention_mask": source.mask}
+        if self.is_encoder_decoder:
             target = self._padded([list(t.ids) for t in read if t is not None])
             inputs |= {"decoder_input_ids": target.ids}
-            if not bool(target.mask.all()):
+            if target.is_ragged:
                 inputs |= {"decoder_attention_mask": target.mask}
-        elif any(text is not None for text in targets or ()):
-            raise InputError(f"{self.card.id} has no decoder of its own: give it one text.")
-        if bool(source.mask.all()):
-            del inputs["attention_mask"]
-        return self._traces(
-            inputs, list(zip(encoded, read, strict=True)), (source, target), interventions
-        )
+        return inputs, (source, target)
 
     def _trace_images(
         self, images: Sequence[Any], interventions: tuple[Intervention, ...]
@@ -187,37 +235,47 @@ class HuggingFaceModel(Decodable):
         def run(detailed: bool) -> tuple[Capture, Tensor | None]:
             return self._forward(inputs, tuple(interventions), detailed=detailed)
 
-        provenance = Provenance(self.card.id, self.card.name, self.card.family, self.card.revision)
-        return assemble(run, tokens, padding, provenance, tuple(interventions))
+        return assemble(run, tokens, padding, self._provenance, tuple(interventions))
+
+    @property
+    def _provenance(self) -> Provenance:
+        card = self.card
+        return Provenance(card.id, card.name, card.family, card.revision)
 
     @torch.inference_mode()
     def _forward(
-        self, inputs: dict[str, Any], interventions: tuple[Intervention, ...], *, detailed: bool
+        self,
+        inputs: dict[str, Any],
+        interventions: tuple[Intervention, ...],
+        *,
+        detailed: bool,
+        logits_at: tuple[int, ...] | None = None,
     ) -> tuple[Capture, Tensor | None]:
         check_positions(interventions, self.positions, self.card.id)
         if detailed:
             self._watch_matrices()
         with capturing(Capture(self.layout, interventions, detailed=detailed)) as capture:
             options: dict[str, Any] = {"use_cache": False} if "pixel_values" not in inputs else {}
-            if not detailed and self._is_large(inputs):
+            if logits_at is not None:
+                options["logits_to_keep"] = torch.tensor(logits_at)
+            elif not detailed and self._is_large(_n_tokens(inputs)):
                 options["logits_to_keep"] = 1
             output = self.module(**inputs, **options)
         self._check_complete(capture)
         return capture, getattr(output, "logits", None)
 
-    def _is_large(self, inputs: dict[str, Any]) -> bool:
+    def _is_large(self, n_tokens: int) -> bool:
         """Whether the logits of a decoder-only model are too large to keep."""
-        if self.sites != ("decoder",) or "input_ids" not in inputs:
+        if self.sites != ("decoder",):
             return False
-        n_logits: int = inputs["input_ids"].numel() * self.module.config.vocab_size
-        is_large: bool = n_logits * self.module.dtype.itemsize > MAX_KEPT_LOGITS
-        return is_large
+        n_bytes: int = n_tokens * self.module.config.vocab_size * self.module.dtype.itemsize
+        return n_bytes > MAX_KEPT_LOGITS
 
     def _watch_matrices(self) -> None:
         """Watch the matrices, from the first detailed capture on: light ones pay nothing for it."""
         with self._matrices:
             if not self._are_matrices_watched:
-                _watch_matrices(self.module, self.layout)
+                watch_matrices(self.module, self.layout)
                 self._are_matrices_watched = True
 
     def _check_complete(self, capture: Capture) -> None:
@@ -288,74 +346,7 @@ class HuggingFaceModel(Decodable):
         return [*decoding.prompt_ids, *(written[:-1] if decoding.ended == "eos" else written)]
 
 
-def find_layout(module: PreTrainedModel) -> Layout:
-    """Find a model's layers and attention sites from its structure.
-
-    A layer is an item of an outermost ``ModuleList``; in an encoder–decoder, those under the
-    decoder are the decoder's. Whether a single stack is an encoder or a decoder is told by its
-    causality.
-
-    Raises:
-        ArchitectureError: If no stack of layers is found.
-    """
-    two_stacks = bool(module.config.is_encoder_decoder)
-    decoder = module.get_decoder() if two_stacks else None
-    inside_decoder = {id(m) for m in decoder.modules()} if decoder is not None else set()
-    causal = any(getattr(m, "is_causal", False) is True for m in module.modules())
-    single = "decoder" if causal else "encoder"
-    layers: dict[int, tuple[str, int]] = {}
-    members: dict[int, tuple[str, int]] = {}
-    for stack in module.modules():
-        if not isinstance(stack, nn.ModuleList) or id(stack) in members:
-            continue
-        for index, layer in enumerate(stack):
-            # Lists without attention in them (a head's norms, say) are passed over.
-            if not any("attention" in type(m).__name__.lower() for m in layer.modules()):
-                break
-            site = (
-                ("decoder" if id(layer) in inside_decoder else "encoder") if two_stacks else single
-            )
-            layers[id(layer)] = (site, index)
-            members |= {id(m): (site, index) for m in layer.modules()}
-    if not layers:
-        raise ArchitectureError(
-            f"{type(module).__name__} has no stack of attention layers that could be shown."
-        )
-    sites = ("encoder", "decoder", "cross") if two_stacks else (single,)
-    return Layout(sites, layers, members)
-
-
-def _watch_layers(module: PreTrainedModel, layout: Layout) -> None:
-    """Hooks that note the residual stream, while a capture that wants it looks on."""
-
-    def on_layer(layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        capture = current()
-        if capture is not None and capture.sees_layers:
-            entering = args[0] if args else kwargs["hidden_states"]
-            leaving = output if isinstance(output, Tensor) else output[0]
-            capture.saw_layer(layer, entering, leaving)
-
-    for part in module.modules():
-        if id(part) in layout.layers:
-            part.register_forward_hook(on_layer, with_kwargs=True)
-
-
-def _watch_matrices(module: PreTrainedModel, layout: Layout) -> None:
-    """Hooks that note projections and activations, while a detailed capture looks on."""
-
-    def on_linear(linear: nn.Module, args: Any) -> None:
-        capture = current()
-        if capture is not None and capture.detailed:
-            capture.saw_linear(linear, args[0])
-
-    for part in module.modules():
-        if id(part) in layout.attention_layers and isinstance(part, nn.Linear | Conv1D):
-            part.register_forward_pre_hook(on_linear)
-
-
-def patch_labels(config: Any, pixels: Tensor) -> list[str]:
-    """Names of a vision model's positions: special tokens, then the patches by row and column."""
-    size = config.patch_size
-    rows, columns = pixels.shape[-2] // size, pixels.shape[-1] // size
-    special = ["[CLS]", "[DIST]"] if config.model_type == "deit" else ["[CLS]"]
-    return special + [f"r{row}c{column}" for row in range(rows) for column in range(columns)]
+def _n_tokens(inputs: dict[str, Any]) -> int:
+    """Tokens of a batch, padding included; 0 where it reads images."""
+    ids: Tensor | None = inputs.get("input_ids")
+    return 0 if ids is None else ids.numel()

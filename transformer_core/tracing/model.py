@@ -76,3 +76,12 @@ class TraceableModel(Protocol):
     ) -> list[Trace]:
         """Trace several inputs in one padded forward pass; padding is not part of the traces."""
         ...
+
+    def trace_many(
+        self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None = None
+    ) -> list[Trace]:
+        """Trace inputs that have nothing to do with each other; each as :meth:`trace` would.
+
+        Unlike the traces of :meth:`trace_batch`, these share neither memory nor a fuller pass.
+        """
+        ...

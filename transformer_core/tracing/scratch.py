@@ -15,7 +15,8 @@ from transformer_core.model import Transformer
 from transformer_core.model.beam import BeamSettings, generate_beam
 from transformer_core.model.generation import Hypothesis, generate_greedy, lay_out_for_decoding
 from transformer_core.tokenization.tokens import Tokenizer, Tokens
-from transformer_core.tracing.assembly import Padded, assemble
+from transformer_core.tracing.assembly import Batch, Padded, Run, assemble, assemble_apart
+from transformer_core.tracing.batching import Batched
 from transformer_core.tracing.decodable import Decodable
 from transformer_core.tracing.interventions import Intervention
 from transformer_core.tracing.positions import check_positions, find_positions, watch_positions
@@ -38,7 +39,7 @@ class OwnTokenizer(Tokenizer, Protocol):
         """The tokens of ids that a decoder reads."""
 
 
-class ScratchModel(Decodable):
+class ScratchModel(Batched, Decodable):
     """Our own Transformer with its tokenizer; see :class:`TraceableModel`.
 
     Args:
@@ -109,28 +110,58 @@ class ScratchModel(Decodable):
         """Trace several inputs in one padded forward pass; see :class:`TraceableModel`."""
         if not sources:
             return []
+        read, written = self._read(sources, targets)
+        check_positions(interventions, self.positions, self.card.id)
+        run, padding = self._run(read, written, tuple(interventions))
+        pairs = list(zip(read, written, strict=True))
+        return assemble(run, pairs, padding, self._provenance, tuple(interventions))
+
+    def _trace_padded(
+        self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None
+    ) -> list[Trace]:
+        read, written = self._read(sources, targets)
+        run, padding = self._run(read, written)
+
+        def alone(item: int) -> Run:
+            return self._run([read[item]], [written[item]])[0]
+
+        pairs = list(zip(read, written, strict=True))
+        return assemble_apart(Batch(run, alone), pairs, padding, self._provenance)
+
+    def _read(
+        self, sources: Sequence[str | Tokens], targets: Sequence[str | Tokens | None] | None
+    ) -> tuple[list[Tokens], list[Tokens | None]]:
+        """Tokens that the encoder and those that the decoder reads."""
         read = [s if isinstance(s, Tokens) else self.tokenizer.encode(s) for s in sources]
         for tokens in read:
             self._check_length(len(tokens))
-        written: list[Tokens | None] = [None] * len(read)
+        if self.is_encoder_decoder:
+            return read, [*self._targets(read, targets or [None] * len(read))]
+        if any(text is not None for text in targets or ()):
+            raise InputError(f"{self.card.id} has one stack of layers only: give it one text.")
+        return read, [None] * len(read)
+
+    def _run(
+        self,
+        read: list[Tokens],
+        written: list[Tokens | None],
+        interventions: tuple[Intervention, ...] = (),
+    ) -> tuple[Run, tuple[Padded, Padded | None]]:
+        """What runs the model on a batch, and how that is padded."""
         source, target = self._padded([t.ids for t in read]), None
         if self.is_encoder_decoder:
-            decoder_reads = self._targets(read, targets or [None] * len(read))
-            written = [*decoder_reads]
-            target = self._padded([t.ids for t in decoder_reads])
-        elif any(text is not None for text in targets or ()):
-            raise InputError(f"{self.card.id} has one stack of layers only: give it one text.")
-
-        check_positions(interventions, self.positions, self.card.id)
+            target = self._padded([t.ids for t in written if t is not None])
 
         def run(detailed: bool) -> tuple[Seat, Tensor | None]:
-            seat = ScratchCapture(self.layout, tuple(interventions), detailed=detailed)
+            seat = ScratchCapture(self.layout, interventions, detailed=detailed)
             return seat, self._forward(seat, source, target)
 
+        return run, (source, target)
+
+    @property
+    def _provenance(self) -> Provenance:
         card = self.card
-        provenance = Provenance(card.id, card.name, card.family, card.revision)
-        pairs = list(zip(read, written, strict=True))
-        return assemble(run, pairs, (source, target), provenance, tuple(interventions))
+        return Provenance(card.id, card.name, card.family, card.revision)
 
     @torch.inference_mode()
     def _forward(self, seat: ScratchCapture, source: Padded, target: Padded | None) -> Tensor:
