@@ -14,22 +14,20 @@ State = Literal["alive", "continued", "finished", "pruned"]
 ``continued``: something alive or finished begins with it. ``pruned``: nothing does."""
 
 
-@dataclass(frozen=True)
-class Hypothesis:
-    """One text that the search considered, told by its last token.
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """The beginning of a text in a tree, told by its last token.
 
     Attributes:
-        id: Its place in :attr:`BeamTree.hypotheses`.
-        parent: The hypothesis that it continues; None if it has one token.
+        id: Its place in the tree.
+        parent: What it continues; None if it has one token.
         depth: Tokens that it has.
         token_id: Its last token.
         token: As people read it.
         log_prob: What that token added to the total, after repetition penalty and bans.
         total: Sum over all its tokens.
-        rank: Its place among all continuations of its step, by total.
         state: What became of it.
-        ended: Why its text ends: ``eos`` or ``limit``; None: it does not. A text that ends without
-            being among the n best continuations of its step is pruned all the same.
+        ended: Why its text ends: ``eos`` or ``limit``; None: it does not.
     """
 
     id: int
@@ -39,9 +37,25 @@ class Hypothesis:
     token: str
     log_prob: float
     total: float
-    rank: int
     state: State
     ended: Ended | None = None
+
+    def score(self, length_penalty: float) -> float:
+        """What a beam search compares finished texts by (Wu et al. 2016 divide likewise)."""
+        return float(self.total / self.depth**length_penalty)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypothesis(Beginning):
+    """One text that a search considered.
+
+    One that ends without being among the n best continuations of its step is pruned all the same.
+
+    Attributes:
+        rank: Its place among all continuations of its step, by total.
+    """
+
+    rank: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +81,8 @@ class BeamTree:
         return len(self.hypotheses)
 
     def score(self, hypothesis: Hypothesis) -> float:
-        """What the search compares finished texts by (Wu et al. 2016 divide likewise)."""
-        return float(hypothesis.total / hypothesis.depth**self.length_penalty)
+        """What the search compares finished texts by."""
+        return hypothesis.score(self.length_penalty)
 
     @cached_property
     def ranked(self) -> tuple[Hypothesis, ...]:

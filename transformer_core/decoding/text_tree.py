@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from transformer_core.decoding.beam_search import BeamDecoding
-from transformer_core.decoding.beam_tree import BeamTree, State
-from transformer_core.decoding.steps import Ended
+from transformer_core.decoding.beam_tree import BeamTree, Beginning, State
 from transformer_core.decoding.stepwise import Decoding
 from transformer_core.decoding.strategies import Beam, Sample, Strategy
 
@@ -16,43 +15,23 @@ Texts = Sequence[Decoding | BeamDecoding]
 _WEIGHT: dict[State, int] = {"pruned": 0, "alive": 1, "continued": 2, "finished": 3}
 
 
-@dataclass(frozen=True)
-class TreeNode:
-    """One beginning of a text, told by its last token.
+@dataclass(frozen=True, kw_only=True)
+class TreeNode(Beginning):
+    """A beginning that one text or several share.
+
+    Hypotheses of a beam have the sums and states that the search gave them. Other texts have the
+    model's own log-probability, and are ``continued``, then ``finished`` or (not at their end yet)
+    ``alive``.
 
     Attributes:
-        id: Its place in :attr:`TextTree.nodes`.
-        parent: The node that it continues; None if it has one token.
-        depth: Tokens that it has.
-        token_id: Its last token.
-        token: As people read it.
-        log_prob: What that token added to the total.
-        total: Sum over all its tokens: for hypotheses of a beam as the search added them up, after
-            repetition penalty and bans; for other texts the model's own log-probability.
-        state: As a beam's hypothesis has it; texts written otherwise are ``continued``, then
-            ``finished`` or (not at their end yet) ``alive``.
-        ended: Why its text ends; None: it does not.
         text: A text to open in order to see this state, at step ``depth − 1``.
         hypothesis: Which hypothesis of that text's beam search; None for what it wrote.
         texts: All texts that wrote it.
     """
 
-    id: int
-    parent: int | None
-    depth: int
-    token_id: int
-    token: str
-    log_prob: float
-    total: float
-    state: State
-    ended: Ended | None
     text: int
     hypothesis: int | None
     texts: tuple[int, ...] = ()
-
-    def score(self, length_penalty: float) -> float:
-        """What a beam search compares finished texts by: total ÷ depth ** length_penalty."""
-        return float(self.total / self.depth**length_penalty)
 
 
 @dataclass(frozen=True, eq=False)
