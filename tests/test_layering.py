@@ -17,6 +17,7 @@ LAYERS = (
         "transformer_core.errors",
         "transformer_core.config",
         "transformer_core.background",
+        "transformer_core.queueing",
         "transformer_core.settings",
         "transformer_core.decoding.strategies",
     },

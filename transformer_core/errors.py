@@ -89,3 +89,37 @@ class StoppedError(TransformerCoreError):
 
 class BusyError(TransformerCoreError):
     """A server that has no room for one more; the message says what is full and what to do."""
+
+
+class QueueFullError(BusyError):
+    """A queue in which too many wait already.
+
+    Attributes:
+        n_waiting: Requests that wait.
+    """
+
+    def __init__(self, n_waiting: int) -> None:
+        self.n_waiting = n_waiting
+        super().__init__(
+            f"Busy: {n_waiting:,} people wait already, as many as this server lets wait. Try again "
+            "in a moment."
+        )
+
+
+class QueueTimeoutError(BusyError):
+    """A request that was not served in time.
+
+    Attributes:
+        seconds: How long it waited.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            f"Busy: this was not computed within {seconds:g} seconds. Try again, or with a shorter "
+            "text."
+        )
+
+
+class SupersededError(StoppedError):
+    """A request that a newer one of the same session replaced; nobody waits for it any more."""
