@@ -14,12 +14,14 @@ from pages.components.decoding_controls import (
     strategy_controls,
 )
 from pages.components.decoding_texts import Asked, Text, picture_of
+from pages.components.documents import offer_elsewhere
 from pages.components.footer import Files, footer
 from pages.components.messages import show_error
 from pages.components.navigation import set_up
+from pages.components.task_model import task_of
 from pages.components.text import read_text
 from pages.components.top_row import wait_for_model
-from transformer_core.errors import TransformerCoreError
+from transformer_core.errors import TextTooLongError, TransformerCoreError
 
 EXAMPLE = "The Transformer model has revolutionized natural language processing."
 EXPLANATION = r"""
@@ -106,6 +108,10 @@ asked = Asked(model_id, source, strategy, is_chat)
 written: Text | None = None
 try:
     written = decoded(asked, asked_step())
+except TextTooLongError as error:
+    show_error(error)
+    if (task := task_of(model_id)) is not None:
+        offer_elsewhere(task, source)
 except TransformerCoreError as error:
     show_error(error)
 place = {"model": model_id, "step": str(0 if written is None else step_of(written))}

@@ -66,6 +66,13 @@ def offer(text: str) -> None:
     )
 
 
+def offer_elsewhere(task: str, text: str) -> None:
+    """On another page: offer to work through a text there as a document."""
+    if st.button("Work through it as a document", icon=":material/description:"):
+        st.session_state.update({TYPED: text, "input": "Document", "task": task})
+        st.switch_page("pages/translate.py", query_params={"input": "Document", "task": task})
+
+
 def choose_document() -> Document | None:
     """Let a person choose a file, and of a CSV a column; None until there is something to do."""
     st.caption(

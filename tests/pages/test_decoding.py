@@ -197,6 +197,26 @@ def test_a_text_that_is_too_long_is_explained_and_kept(page: AppTest) -> None:
     assert not page.exception
     assert len(page.error) == 1
     assert page.text_input(key="text").value == long
+    assert not any(b.label.startswith("Work through") for b in page.button)  # its task is unknown
+
+
+def test_where_a_text_is_too_long_it_can_be_worked_through_as_a_document(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went: list[tuple[str, dict[str, str]]] = []
+
+    def switch_page(path: str, *, query_params: dict[str, str]) -> None:
+        went.append((path, query_params))
+
+    monkeypatch.setattr(st, "switch_page", switch_page)
+    cache.model_of("en-fr-small")
+    page.query_params["model"] = "en-fr-small"
+    page.session_state["text"] = "cat " * 500
+    until_written(page)
+    (button,) = [b for b in page.button if b.label.startswith("Work through")]
+    button.click().run()
+    assert went == [("pages/translate.py", {"input": "Document", "task": "Translate"})]
+    assert page.session_state["document_text"] == "cat " * 500
 
 
 def test_a_model_that_only_reads_says_which_can_write(page: AppTest) -> None:
