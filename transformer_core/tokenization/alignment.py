@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import regex  # type: ignore[import-untyped]
@@ -38,6 +38,29 @@ def trim(text: str, span: Span) -> Span:
         return span
     start += len(piece) - len(piece.lstrip())
     return start, start + len(bare)
+
+
+def with_marks(text: str, spans: Sequence[Span | None]) -> list[Span | None]:
+    """Stretch spans over the accents and jamo behind them that no token has for itself.
+
+    A tokenizer that composes a letter and its accent into one says of the letter alone where it
+    stands; one that strips accents does so, too.
+    """
+    starts = sorted({span[0] for span in spans if span is not None})
+
+    def stretched(start: int, end: int) -> Span:
+        index = bisect_left(starts, end)
+        limit = starts[index] if index < len(starts) else len(text)
+        while end < limit and _is_added(text[end]):
+            end += 1
+        return start, end
+
+    return [None if span is None else stretched(*span) for span in spans]
+
+
+def _is_added(character: str) -> bool:
+    """Whether a character is written onto the one before it."""
+    return unicodedata.category(character).startswith("M") or "\u1160" <= character <= "\u11ff"
 
 
 def word_ids(

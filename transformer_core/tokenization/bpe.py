@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from transformer_core.errors import FileFormatError, InputError, TextTooLongError
-from transformer_core.tokenization.alignment import align, trim, word_ids
+from transformer_core.tokenization.alignment import align, trim, with_marks, word_ids
 from transformer_core.tokenization.checks import check_text
 from transformer_core.tokenization.pieces import Marks, piece_bytes, show_piece
 from transformer_core.tokenization.tokens import Span, Tokens
@@ -98,7 +98,7 @@ class BpeTokenizer:
         spans: list[Span | None] = [
             None if start == end else trim(text, (start, end)) for start, end in encoding.offsets
         ]
-        return self._readable(text, ids, [*spans, None])
+        return self._readable(text, ids, [*with_marks(text, spans), None])
 
     def encode_target(self, text: str) -> Tokens:
         """Encode a text of the target side; both sides share one vocabulary and one way.

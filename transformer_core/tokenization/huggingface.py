@@ -12,10 +12,12 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from transformer_core.errors import EmptyInputError, InputError, TextTooLongError
-from transformer_core.tokenization.alignment import align, trim, word_ids
+from transformer_core.tokenization.alignment import align, trim, with_marks, word_ids
 from transformer_core.tokenization.checks import check_text
 from transformer_core.tokenization.pieces import Marks, piece_bytes, show_piece
 from transformer_core.tokenization.tokens import Span, Tokens
+
+_MAX_ID = 2**31 - 1  # what every tokenizer library can be asked for
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,8 @@ class HuggingFaceTokenizer:
         return piece if index in self._special_ids else show_piece(piece, self.marks)
 
     def _piece(self, index: int) -> str:
-        if index < 0:
-            raise InputError(f"Token ids begin at 0: {index} is none.")
+        if not 0 <= index <= _MAX_ID:
+            raise InputError(f"Token ids run from 0 to {_MAX_ID:,}: {index} is none.")
         # A model may have more rows than its tokenizer has tokens: such an id has no piece.
         try:
             piece = self._tokenizer.convert_ids_to_tokens(index)
@@ -151,7 +153,7 @@ class HuggingFaceTokenizer:
             None if special or start == end else (start, end)
             for (start, end), special in zip(encoding.offsets, is_special, strict=True)
         ]
-        return _Encoded(list(encoding.ids), is_special, spans)
+        return _Encoded(list(encoding.ids), is_special, with_marks(text, spans))
 
     def _encode_slow(self, text: str, tokenizer: PreTrainedTokenizerBase) -> _Encoded:
         pieces: list[str] = tokenizer.tokenize(text)

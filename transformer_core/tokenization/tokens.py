@@ -183,7 +183,7 @@ class Tokens:
                 ),
                 word_ids=tuple(None if word is None else int(word) for word in record["word_ids"]),
             )
-        except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError, InputError) as error:
             raise FileFormatError(f"This is no record of tokens: {error!r}.") from error
 
     @classmethod

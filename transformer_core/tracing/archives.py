@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import math
 import zipfile
 import zlib
 from typing import IO, Any
@@ -23,11 +25,14 @@ _BROKEN = (
     ValueError,
     EOFError,
     KeyError,
+    OverflowError,
+    RecursionError,
     RuntimeError,
     NotImplementedError,
     MemoryError,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
 )
 
 
@@ -75,10 +80,9 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDArr
             f"{name}: the array {member.filename} holds Python objects ({dtype}), which are not "
             "read. Save numbers, and texts as strings: np.array(tokens)."
         )
-    n_cells = 1
-    for size in shape:
-        n_cells *= size
-    if n_cells * dtype.itemsize > member.file_size:
+    # Also where a cell has no bytes, or an axis no cells: what is promised must be there.
+    n_bytes = max(dtype.itemsize, 1) * math.prod(shape)
+    if not all(0 <= size <= member.file_size for size in shape) or n_bytes > member.file_size:
         raise FileFormatError(f"{name}: the array {member.filename} is not complete.")
     with archive.open(member) as stream:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)

@@ -29,7 +29,7 @@ def save_trace(trace: Trace, path: Path, *, details: bool) -> None:
     records: dict[str, list[dict[str, Any]]] = {}
     for site in trace.sites:
         layers = [
-            trace.record(site, layer=i) if details else trace.light(site, i)
+            trace.record(site, layer=i) if details else trace.light(site, i).light()
             for i in range(trace.n_layers(site))
         ]
         records[site] = [_put_record(arrays, f"{site}/{i}", r) for i, r in enumerate(layers)]
@@ -80,7 +80,14 @@ def trace_of(arrays: Arrays, name: str) -> Trace:
             raise FileFormatError(f"{name} is no trace of version {VERSION}.")
         json.dumps(header, ensure_ascii=False).encode()  # half a surrogate pair ends here
         return _trace(header, arrays)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise FileFormatError(
             f"{name} is no trace: a trace is an NPZ file written by Trace.save."
         ) from error

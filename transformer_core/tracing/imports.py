@@ -94,7 +94,7 @@ class _Fields:
             )
         wrong = next((value for value in values if not isinstance(value, str)), None)
         if wrong is not None:
-            raise FileFormatError(f"{self.name}: {key} must hold texts; {wrong!r} is none.")
+            raise FileFormatError(f"{self.name}: {key} must hold texts; {_short(wrong)} is none.")
         shown = [readable(value[:MAX_LABEL]) for value in values]
         return Tokens.from_labels(shown, is_special=self._special(key, values))
 
@@ -148,7 +148,7 @@ class _Fields:
         site = self.entries.get("site") or ("cross" if has_target else "encoder")
         if site not in SITES:
             raise FileFormatError(
-                f"{self.name}: there is no site {site!r}; there are {', '.join(SITES)}."
+                f"{self.name}: there is no site {_short(site)}; there are {', '.join(SITES)}."
             )
         return {str(site): self.patterns("pattern")}
 
@@ -199,6 +199,12 @@ def _listed(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         is_plain = values.dtype.kind == "U" or values.ndim == 0 or key == "special"
         entries[key] = values.tolist() if is_plain else values
     return entries
+
+
+def _short(value: Any) -> str:
+    """What a value looks like, no longer than one reads."""
+    shown = repr(value)
+    return shown if len(shown) <= MAX_LABEL else f"{shown[:MAX_LABEL]}…"
 
 
 def _listing(entries: Mapping[str, Any]) -> str:
