@@ -1,7 +1,7 @@
 """Facts about heads on one text: entropy, distance, roles."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -118,6 +118,30 @@ def head_facts(record: AttentionRecord, head: int, *, is_self: bool) -> HeadFact
     """
     visible = record.visible(head)
     return pattern_facts(record.pattern(head)[None], visible, is_self=is_self)[0]
+
+
+def all_patterns(records: Sequence[AttentionRecord]) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Patterns of layers one after another; of a short text all layers at once, which is quicker.
+
+    Yields:
+        As :func:`layer_patterns`.
+    """
+    first = records[0]
+    n_cells = sum(record.n_heads * record.n_query * record.n_key for record in records)
+    if n_cells <= MAX_CELLS and all(_sees_as(first, record) for record in records):
+        yield torch.cat([record.pattern() for record in records]), first.visible()
+        return
+    for record in records:
+        yield from layer_patterns(record)
+
+
+def _sees_as(one: AttentionRecord, other: AttentionRecord) -> bool:
+    """Whether all heads of two layers may look at the same keys."""
+    if one.is_causal != other.is_causal or (one.mask is None) != (other.mask is None):
+        return False
+    if one.mask is None or other.mask is None or one.mask is other.mask:
+        return one.mask is None or one.mask.shape[0] == 1
+    return one.mask.shape[0] == 1 and torch.equal(one.mask, other.mask)
 
 
 def layer_patterns(record: AttentionRecord) -> Iterator[tuple[Tensor, Tensor | None]]:

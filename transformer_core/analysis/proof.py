@@ -31,7 +31,8 @@ def prove(trace: Trace, site: str, *, layer: int, head: int, with_output: bool) 
     """Check one head's pattern.
 
     Args:
-        with_output: Also compare pattern · v with the module's own output (one more forward pass).
+        with_output: Also compare pattern · v with the module's own output; one more forward pass
+            where the trace does not hold it yet.
     """
     record = trace.light(site, layer)
     off_one, off_zero = [0.0], [0.0]
@@ -45,8 +46,8 @@ def prove(trace: Trace, site: str, *, layer: int, head: int, with_output: bool) 
     if record.mask is not None or record.is_causal:
         largest = _worst(off_zero)
         checks.append(Check("masked cells are 0", largest, largest == 0.0))
-    if with_output and trace.has_details:
-        full = trace.record(site, layer=layer)
+    if with_output and (record.z is not None or trace.has_details):
+        full = record if record.z is not None else trace.record(site, layer=layer)
         if full.z is not None:
             rebuilt = full.pattern(head) @ full.values(head)
             scale = max(1.0, float(full.z[head].abs().max()))

@@ -220,18 +220,18 @@ def _pooled_note(queries: TokenStrip, keys: TokenStrip) -> tuple[str, ...]:
 
 
 def _overview(trace: Trace, site: str) -> tuple[NDArray[np.float32], list[list[HeadNote]]]:
-    from transformer_core.analysis.heads import layer_patterns, pattern_facts
+    from transformer_core.analysis.heads import all_patterns, pattern_facts
     from transformer_core.analysis.pooling import block_maxima
 
-    is_self, maps, notes = site != "cross", [], []
-    for layer in range(trace.n_layers(site)):
-        small, facts = [], []
-        for patterns, visible in layer_patterns(trace.light(site, layer)):
-            small.append(block_maxima(patterns).numpy())
-            facts += pattern_facts(patterns, visible, is_self=is_self)
-        maps.append(np.concatenate(small))
-        notes.append([HeadNote(**vars(of_head)) for of_head in facts])
-    return np.stack(maps), notes
+    n_layers, n_heads = trace.n_layers(site), trace.n_heads(site)
+    small, notes = [], []
+    for patterns, visible in all_patterns([trace.light(site, i) for i in range(n_layers)]):
+        small.append(block_maxima(patterns).numpy())
+        facts = pattern_facts(patterns, visible, is_self=site != "cross")
+        notes += [HeadNote(**vars(of_head)) for of_head in facts]
+    maps = np.concatenate(small)
+    by_layer = [notes[start : start + n_heads] for start in range(0, len(notes), n_heads)]
+    return maps.reshape(n_layers, n_heads, *maps.shape[1:]), by_layer
 
 
 def _beside(trace: Trace, place: Place) -> Payload | None:

@@ -23,7 +23,7 @@ from transformer_core.tracing.interventions import (
     zeroed_positions,
 )
 from transformer_core.tracing.records import AttentionRecord
-from transformer_core.tracing.seat import Layout, Place, Seat, capturing, intervened, own
+from transformer_core.tracing.seat import Layout, Place, Seat, capturing, intervened, is_short, own
 from transformer_core.tracing.sparsity import with_links_cut
 
 __all__ = ["ATTENTION_NAME", "Capture", "Layout", "Place", "capturing", "current"]
@@ -56,8 +56,9 @@ class Capture(Seat):
         place = self.place(module)
         if not (self.interventions or self.detailed):
             # The common case, which every traced forward pass pays for in every layer.
-            self.records[place] = self._records(module, qkv, mask, options)
             plain: Tensor = sdpa_attention_forward(module, query, key, value, mask, **options)[0]
+            output = plain if is_short(query, key) else None
+            self.records[place] = self._records(module, qkv, mask, options, output)
             return plain
         chosen = self.chosen(place, len(query))
         if any(map(zeroed_positions, chosen)):
@@ -126,7 +127,7 @@ class Capture(Seat):
         options: Any,
         output: Tensor | None = None,
     ) -> list[AttentionRecord]:
-        """One record an input; light ones where the output is not given."""
+        """One record an input, without values where the output is not given."""
         query, key, value = qkv
         seen, bias = split_mask(mask, options)
         return [
@@ -137,8 +138,8 @@ class Capture(Seat):
                 mask=None if seen is None else seen[min(i, len(seen) - 1)],
                 is_causal=mask is None and _is_causal(module, query, options),
                 bias=None if bias is None else bias[min(i, len(bias) - 1)].detach(),
-                v=None if output is None else own(value, i) if self.detailed else value[i],
-                z=None if output is None else output[i].transpose(0, 1),
+                v=None if output is None else own(value, i),
+                z=None if output is None else own(output, i).transpose(0, 1),
             )
             for i in range(query.shape[0])
         ]

@@ -27,8 +27,8 @@ class AttentionRecord:
         mask: True where a query may look at a key; None where all may look at all.
         is_causal: True where, besides, a query sees no key after itself.
         bias: Added to the scaled scores before softmax (T5's position bias, ALiBi).
-        v: Values; only in a detailed record.
-        z: What the module itself computed for softmax(scores) v; only in a detailed record.
+        v: Values; only in a detailed record and in that of a short text.
+        z: What the module itself computed for softmax(scores) v; only where ``v`` is.
         overrides: Patterns that were imposed, by head: an intervention's or an imported one.
     """
 
@@ -61,6 +61,12 @@ class AttentionRecord:
     def d_head(self) -> int:
         """Components of one query or key."""
         return self.q.shape[2]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that it holds, but for patterns that were imposed."""
+        held = (self.q, self.k, self.mask, self.bias, self.v, self.z)
+        return [tensor for tensor in held if tensor is not None]
 
     def queries(self, head: int) -> Float[Tensor, "query_pos d_head"]:
         """Queries of one head."""
@@ -108,10 +114,10 @@ class AttentionRecord:
         Raises:
             NotInTraceError: If there is no such head, or its pattern was imposed, without scores.
         """
-        if head is None:
-            return torch.stack([self.attn_scores(h, rows) for h in range(self.n_heads)])
         if self.d_head == 0:
             raise NotInTraceError("This pattern was imported: there are no scores behind it.")
+        if head is None:
+            return self._all_scores(rows)
         scores = self.queries(head)[rows] @ self.keys(head).T * self.scaling
         if self.bias is not None:
             scores = scores + self.bias[head if self.bias.shape[0] > 1 else 0, rows]
@@ -132,12 +138,39 @@ class AttentionRecord:
             MaskError: If a row may look at no key.
         """
         if head is None:
-            return torch.stack([self.pattern(h, rows) for h in range(self.n_heads)])
+            return self._all_patterns(rows)
         if self._checked(head) in self.overrides:
             return self.overrides[head][rows].float()
-        pattern = self.attn_scores(head, rows).softmax(dim=-1)
+        return self._complete(self.attn_scores(head, rows).softmax(dim=-1))
+
+    def _all_scores(self, rows: Rows) -> Float[Tensor, "head query_pos key_pos"]:
+        """Scores of all heads in one product: a short text pays for calls, not for numbers."""
+        keys = self.k.float().mT
+        if len(keys) < self.n_heads:
+            keys = keys[[self._shared(head, self.k) for head in range(self.n_heads)]]
+        scores: Tensor = self.q[:, rows].float() @ keys * self.scaling
+        if self.bias is not None:
+            scores = scores + self.bias[:, rows]
+        visible = self._all_visible(rows)
+        return scores if visible is None else scores.masked_fill(~visible, -torch.inf)
+
+    def _all_visible(self, rows: Rows) -> Bool[Tensor, "#head query_pos key_pos"] | None:
+        if self.mask is None or self.mask.shape[0] == 1:
+            visible = self.visible(0, rows)
+            return None if visible is None else visible[None]
+        return torch.stack([self.visible(head, rows) for head in range(self.n_heads)])  # type: ignore[misc]
+
+    def _all_patterns(self, rows: Rows) -> Float[Tensor, "head query_pos key_pos"]:
+        if self.d_head == 0:
+            return torch.stack([self.pattern(head, rows) for head in range(self.n_heads)])
+        patterns = self._all_scores(rows).softmax(dim=-1)
+        for head, imposed in self.overrides.items():
+            patterns[head] = imposed[rows].float()
+        return self._complete(patterns)
+
+    def _complete(self, pattern: Tensor) -> Tensor:
         # Softmax of nothing but −∞ is NaN: one such cell is enough to know its row.
-        if self.mask is not None and pattern.numel() and bool(pattern[:, 0].isnan().any()):
+        if self.mask is not None and pattern.numel() and bool(pattern[..., 0].isnan().any()):
             raise MaskError("A query position may look at no key, so it has no attention pattern.")
         return pattern
 

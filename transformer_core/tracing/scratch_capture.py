@@ -25,7 +25,7 @@ from transformer_core.tracing.interventions import (
     zeroed_positions,
 )
 from transformer_core.tracing.records import AttentionRecord
-from transformer_core.tracing.seat import Layout, Place, Seat, intervened, own
+from transformer_core.tracing.seat import Layout, Place, Seat, intervened, is_short, own
 from transformer_core.tracing.sparsity import with_links_cut
 
 
@@ -80,7 +80,7 @@ class ScratchCapture(Seat):
             self.out_proj[place] = part.w_o.weight.T
         chosen = self.chosen(place, len(z))
         if not self.detailed and not any(chosen):
-            self.records[place] = _records(saw)
+            self.records[place] = _records(saw, z if is_short(saw.q, saw.k) else None)
             return z
         if any(chosen):
             saw = changed(saw, chosen, is_self=place[0] != "cross")
@@ -131,7 +131,7 @@ def _scores(saw: Attended, mask: Tensor) -> Tensor:
 
 
 def _records(saw: Attended, z: Tensor | None = None) -> list[AttentionRecord]:
-    """One record an input of the batch; light ones where the output is not given."""
+    """One record an input of the batch, without values where the output is not given."""
     n_query = saw.q.shape[2]
     return [
         AttentionRecord(
@@ -144,7 +144,7 @@ def _records(saw: Attended, z: Tensor | None = None) -> list[AttentionRecord]:
             is_causal=saw.is_causal,
             bias=saw.bias,
             v=None if z is None else own(saw.v, i),
-            z=None if z is None else z[i],
+            z=None if z is None else own(z, i),
         )
         for i in range(len(saw.q))
     ]

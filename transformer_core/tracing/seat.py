@@ -27,6 +27,17 @@ from transformer_core.tracing.records import AttentionRecord
 Place = tuple[str, int]
 """Site and layer."""
 
+MAX_WITH_VALUES = 64
+"""Up to this many queries and keys the light capture keeps values and outputs, too.
+
+They take as many bytes as queries and keys, few where a text is short; and a picture that compares
+pattern · v with the module's output then needs no second forward pass."""
+
+
+def is_short(query: Tensor, key: Tensor) -> bool:
+    """Whether a light capture keeps values and outputs, ``[batch head pos d_head]``."""
+    return max(query.shape[2], key.shape[2]) <= MAX_WITH_VALUES
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -42,7 +42,8 @@ class Trace:
 
     The light capture (queries, keys, masks) is always there: O(n·d) numbers from which any pattern
     is computed when asked for. Values, outputs, residual stream and feed-forward activations come
-    from one second forward pass, when first asked for.
+    from one second forward pass, when first asked for; of a short text values and outputs are at
+    hand before.
 
     Attributes:
         provenance: Model and revision.
@@ -255,8 +256,7 @@ class Trace:
             tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
             for records in self.attention.values()
             for record in records
-            for tensor in (record.q, record.k, record.mask, record.bias, *record.overrides.values())
-            if tensor is not None
+            for tensor in (*record.tensors, *record.overrides.values())
         }
         for logits in (self.kept_logits, self.kept_next):
             if logits is not None:

@@ -1,11 +1,13 @@
 """Facts about patterns, on examples worked by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from transformer_core.analysis.heads import (
+    all_patterns,
     entropy,
     head_facts,
     layer_patterns,
@@ -62,7 +64,8 @@ def test_maxima_of_several_heads_are_those_of_each() -> None:
     whole = record(9)
     maxima = block_maxima(whole.pattern(), size=4)
     for head in range(whole.n_heads):
-        assert torch.equal(maxima[head], pooled_pattern(whole, head, size=4)[0])
+        alone = pooled_pattern(whole, head, size=4)[0]
+        assert torch.allclose(maxima[head], alone, atol=1e-6)
 
 
 def test_facts_of_a_layer_are_those_of_its_heads() -> None:
@@ -75,6 +78,44 @@ def test_facts_of_a_layer_are_those_of_its_heads() -> None:
             assert (found.score, found.baseline) == pytest.approx((alone.score, alone.baseline))
             assert found.distance == pytest.approx(alone.distance)
             assert found.entropy == pytest.approx(float(entropy(one.pattern(head)).mean()))
+
+
+def test_all_heads_at_once_see_what_each_sees_alone() -> None:
+    generator = torch.Generator().manual_seed(2)
+    one, other = record(9), record(9, is_causal=False)
+    own_masks = torch.rand(4, 9, 9, generator=generator) > 0.4
+    shared = replace(
+        one,
+        q=torch.randn(4, 9, 4, generator=generator),
+        bias=torch.randn(4, 9, 9, generator=generator),
+        mask=own_masks | torch.eye(9, dtype=torch.bool),
+        overrides={2: torch.eye(9)},
+    )
+    for whole in (one, other, shared):
+        for rows in (slice(None), slice(3, 7)):
+            alone = torch.stack([whole.pattern(h, rows) for h in range(whole.n_heads)])
+            assert torch.allclose(whole.pattern(rows=rows), alone, atol=1e-6)
+            assert torch.equal(whole.pattern(rows=rows) == 0, alone == 0)
+            scores = torch.stack([whole.attn_scores(h, rows) for h in range(whole.n_heads)])
+            assert torch.allclose(whole.attn_scores(rows=rows), scores, atol=1e-5)
+
+
+def test_layers_that_see_alike_are_taken_together_and_in_order() -> None:
+    mask = torch.ones(1, 9, 9).tril().bool()
+    masked = replace(record(9, is_causal=False), mask=mask)
+    for records, n_blocks in (
+        ([record(9), record(9)], 1),
+        ([masked, replace(masked, mask=mask.clone())], 1),
+        ([masked, record(9, is_causal=False)], 2),
+        ([masked, replace(masked, mask=torch.ones_like(mask))], 2),
+        ([record(9), record(9, is_causal=False)], 2),
+    ):
+        blocks = list(all_patterns(records))
+        assert len(blocks) == n_blocks
+        patterns = torch.cat([one for one, _ in blocks])
+        assert torch.equal(patterns, torch.cat([one.pattern() for one in records]))
+        for part, seen in blocks:
+            assert seen is None or not bool((part * ~seen).any())
 
 
 def test_merged_words_sum_over_keys_and_average_over_queries() -> None:

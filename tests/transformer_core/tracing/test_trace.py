@@ -1,5 +1,6 @@
 """A trace as a user holds it: interventions, files, imported matrices, memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 import torch
 
 from tests.support.tiny_models import make_tiny
+from transformer_core.analysis.proof import prove
 from transformer_core.errors import FileFormatError, InputError, NotInTraceError
 from transformer_core.models.loading import load
 from transformer_core.tokenization.tokens import Tokens
 from transformer_core.tracing.interventions import AblateHead, ReplacePattern, TopKKeys, ZeroValue
 from transformer_core.tracing.model import TraceableModel
+from transformer_core.tracing.seat import MAX_WITH_VALUES
 from transformer_core.tracing.trace import Trace
 
 TEXT = "The cat sat on the mat."
@@ -113,9 +116,30 @@ def test_imported_rows_must_sum_to_one() -> None:
         Trace.from_patterns({"encoder": torch.ones(1, 1, 3, 3) / 3}, source=tokens)
 
 
-def test_a_trace_keeps_queries_and_keys_only(model: TraceableModel) -> None:
-    trace = model.trace(TEXT)
-    n, per_token = len(trace.tokens), 2 * (4 + 2) * 8 * 4  # layers × (query + key heads) × d_head
+@pytest.mark.parametrize(("n", "kinds"), [(MAX_WITH_VALUES, 2), (MAX_WITH_VALUES + 1, 1)])
+def test_a_trace_keeps_queries_and_keys_and_of_a_short_text_what_they_made(
+    model: TraceableModel, n: int, kinds: int
+) -> None:
+    labels = [f"t{i}" for i in range(n)]
+    trace = model.trace(replace(Tokens.from_labels(labels), ids=tuple(range(3, n + 3))))
+    per_token = 2 * kinds * (4 + 2) * 8 * 4  # layers × kinds × (query + key heads) × d_head
     logits = trace.logits
     assert logits is not None
     assert trace.nbytes == n * per_token + logits.numel() * 4
+
+
+def test_what_a_short_text_keeps_is_what_a_fuller_pass_gives(model: TraceableModel) -> None:
+    trace = model.trace(TEXT)
+    for layer in range(trace.n_layers("decoder")):
+        light, full = trace.light("decoder", layer), trace.record("decoder", layer=layer)
+        assert light.v is not None and full.v is not None
+        assert light.z is not None and full.z is not None
+        assert torch.equal(light.v, full.v)
+        assert torch.equal(light.z, full.z)
+
+
+def test_a_picture_of_a_short_text_needs_no_second_pass(model: TraceableModel) -> None:
+    trace = replace(model.trace(TEXT), recompute=None)
+    *_, check = prove(trace, "decoder", layer=1, head=2, with_output=True)
+    assert check.name.endswith("the module's output")
+    assert check.is_ok
