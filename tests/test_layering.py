@@ -18,6 +18,7 @@ LAYERS = (
         "transformer_core.config",
         "transformer_core.background",
         "transformer_core.queueing",
+        "transformer_core.redaction",
         "transformer_core.settings",
         "transformer_core.decoding.strategies",
     },

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from pages.components.access import access
+
 if TYPE_CHECKING:
     from transformer_core.tracing.model import TraceableModel
     from transformer_core.tracing.trace import Trace
@@ -42,7 +44,7 @@ def _load(model_id: str) -> TraceableModel:
     # which makes a product of 0.2 ms take 20.
     torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")
-    model = load(model_id, progress=report, allow_download=False)
+    model = load(model_id, progress=report, allow_download=False, access=access())
     # What was just loaded stays: without this every full collection walks through it.
     gc.collect()
     gc.freeze()

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from pages.components.access import access
 from pages.components.cache import writer_of
 from pages.components.messages import show_warning
-from pages.components.model_picker import is_closed, model_name, models_here
+from pages.components.model_picker import model_name, models_here
 from transformer_core.decoding.strategies import Beam, Greedy, Sample, Strategy
 from transformer_core.errors import ModelUnavailableError
 from transformer_core.models.catalogue import ModelCard, find_card, models
@@ -36,8 +37,8 @@ def choose_writer() -> str | None:
     """
     here = {name: card for name, card in models_here().items() if can_write(card)}
     elsewhere = _chosen_elsewhere()
-    is_unlisted = elsewhere not in here and not is_closed() and find_card(elsewhere) is None
-    if is_unlisted and is_here(elsewhere):
+    is_unlisted = elsewhere not in here and find_card(elsewhere) is None
+    if is_unlisted and is_here(elsewhere, access()):
         here[elsewhere] = ModelCard(elsewhere, model_name(elsewhere), "local folder", "")
     if not here:
         wanted = find_card(DEFAULT)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from pages.components.access import access
 from pages.components.attention_view import attention_view
 from pages.components.cache import is_loaded, model_of, trace_of, writer_of
 from pages.components.families_image import choose_example, trace_of_image
@@ -21,6 +22,7 @@ from transformer_core.models.catalogue import ModelCard, find_card
 
 if TYPE_CHECKING:
     from transformer_core.figures.payload import Payload
+    from transformer_core.models.access import Access
     from transformer_core.tracing.trace import Trace
 
 AUTO = "Head: one that looks around"
@@ -126,16 +128,16 @@ def _put_in(model_id: str) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _looked_up(model_id: str) -> ModelCard:
+def _looked_up(model_id: str, allowed: Access) -> ModelCard:
     from transformer_core.models.lookup import look_up
 
-    return look_up(model_id).card
+    return look_up(model_id, allowed).card
 
 
 def _card(model_id: str) -> ModelCard:
     """A model's card with its true family, which for an opened one is read from its folder."""
     try:
-        return find_card(model_id) or _looked_up(model_id)
+        return find_card(model_id) or _looked_up(model_id, access())
     except TransformerCoreError:
         return ModelCard(model_id, model_id, "", "")
 

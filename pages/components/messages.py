@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.components.access import is_public
+from transformer_core.redaction import without_paths
+
 if TYPE_CHECKING:
     from transformer_core.errors import TransformerCoreError
 
@@ -25,9 +28,14 @@ def plain(text: str) -> str:
 
 def show_error(error: TransformerCoreError | str) -> None:
     """Say what went wrong, at the place where it did."""
-    st.error(plain(str(error)), icon=":material/error:")
+    st.error(reason(error), icon=":material/error:")
 
 
 def show_warning(text: str) -> None:
     """Say what was done otherwise than asked."""
-    st.warning(plain(text), icon=":material/info:")
+    st.warning(reason(text), icon=":material/info:")
+
+
+def reason(error: TransformerCoreError | str) -> str:
+    """Return Markdown that says why; who looks at a public server learns no path of it."""
+    return plain(without_paths(str(error)) if is_public() else str(error))

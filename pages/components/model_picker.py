@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
 
+from pages.components.access import access
 from pages.components.messages import show_warning
 from pages.components.other_model import OtherModel
 from transformer_core.models.catalogue import ModelCard, find_card, megabytes, models
 from transformer_core.models.lookup import is_here
-
-CLOSED = "TRANSFORMER_WORKBENCH_CATALOGUE_ONLY"
-"""An environment variable: set, visitors choose among the catalogue's models that are here, and can
-neither open folders of the server nor download to it."""
+from transformer_core.models.names import local_path
 
 _OTHER = "…"
 _NOTICE = "model_notice"
@@ -41,7 +38,7 @@ def choose_model(kind: str = "text", *, default: str = "minilm") -> str | None:
     if not here:
         _say_how_to_get(elsewhere.values())
         return None
-    others = [] if is_closed() else [_OTHER, *elsewhere]
+    others = offered(elsewhere, _OTHER)
     labels = {card.id: _label(card) for card in [*here.values(), *elsewhere.values()]}
     st.selectbox(
         "Model",
@@ -77,16 +74,25 @@ def models_here(kind: str = "text") -> dict[str, ModelCard]:
     return _cards(kind)[0]
 
 
-def is_closed() -> bool:
-    """Whether only the catalogue's models that are here may be used."""
-    return bool(os.environ.get(CLOSED))
+def offered(elsewhere: Iterable[str], other: str) -> list[str]:
+    """Return what a list offers besides the models that are here: any other, and what can be got.
+
+    Args:
+        elsewhere: Ids of models that are not here.
+        other: What stands for any other model.
+    """
+    here = access()
+    if not here.opens_others:
+        return []
+    return [other, *filter(here.may_open, elsewhere)]
 
 
 def _cards(kind: str) -> tuple[dict[str, ModelCard], dict[str, ModelCard]]:
     """The models that are here, with those that this session opened, and those to be got."""
     listed = [card for card in models() if card.reads == kind]
     here = {card.id: card for card in listed if card.is_available}
-    for name in st.session_state.get(_OPENED, {}).get(kind, []):
+    opened = st.session_state.get(_OPENED, {}).get(kind, [])
+    for name in filter(access().may_open, opened):
         here.setdefault(name, _opened_card(name))
     return here, {card.id: card for card in listed if card.id not in here}
 
@@ -100,7 +106,7 @@ def _opened_card(name: str) -> ModelCard:
     card = find_card(name)
     if card is not None and card.origin == "trained":
         return card
-    is_folder = Path(name).expanduser().exists()
+    is_folder = access().local_folders and local_path(name) is not None
     return ModelCard(
         name, Path(name).name if is_folder else name, "local folder" if is_folder else "hub", ""
     )
@@ -145,7 +151,7 @@ def _may_open(asked: str) -> bool:
     card = find_card(asked)
     if card is not None:
         return card.origin == "trained"
-    return not is_closed() and is_here(asked)
+    return is_here(asked, access())
 
 
 def _why_not(asked: str, here: dict[str, ModelCard]) -> str:

@@ -8,8 +8,11 @@ from pathlib import Path
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
+from pages.components.access import admit
+from pages.components.messages import show_error
 from pages.components.tour import show_tour
 from pages.components.watching import turn_to
+from transformer_core.errors import ConfigError
 from transformer_core.figures.wire_theme import wire_theme
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -62,11 +65,21 @@ def set_up(title: str) -> None:
         layout="wide",
         initial_sidebar_state=SIDEBAR_WIDTH,
     )
+    _admit()
     turn_to(title)
     st.html(f"<style>{_styles()}</style>")
     with st.sidebar:
         _links()
     show_tour(title, find_page)
+
+
+def _admit() -> None:
+    """Let a person in; where the server's settings cannot be used, say which, and nothing else."""
+    try:
+        admit()
+    except ConfigError as error:
+        show_error(error)
+        st.stop()
 
 
 def _links() -> None:

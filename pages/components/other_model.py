@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.components.access import access
 from pages.components.messages import plain, show_error
 from pages.components.text import WHOLE
 from transformer_core.errors import ModelUnavailableError
@@ -70,11 +71,12 @@ class OtherModel:
             self._watch()
             st.caption("This window may be closed: the download goes on, and is shown below.")
             return
+        may_open_folders = access().local_folders
         with st.form(f"{self.key}-form", border=False):
             st.text_input(
-                "Hub id, or folder on this machine",
+                "Hub id, or folder on this machine" if may_open_folders else "Hub id",
                 key=self._name("name"),
-                placeholder="owner/name or /path/to/folder",
+                placeholder="owner/name or /path/to/folder" if may_open_folders else "owner/name",
                 validate=WHOLE,
             )
             is_asked = st.form_submit_button("Look it up", icon=":material/search:")
@@ -95,10 +97,7 @@ class OtherModel:
         """What is known of a model of the list, before anybody is asked; or what can be typed."""
         card = find_card(name)
         if card is None:
-            st.caption(
-                "A folder that was written by save_pretrained, a .gguf file, or a model of the "
-                "Hugging Face hub. Nothing is fetched before its size is shown."
-            )
+            st.caption(plain(_what_can_be_typed()))
         elif card.origin == "hub":
             st.caption(plain(f"{card.description} About {megabytes(card.size_bytes)}."))
         else:
@@ -108,7 +107,7 @@ class OtherModel:
     def _look_up(self, name: str) -> None:
         self._set(found=None, problem=None)
         try:
-            found = look_up(name)
+            found = look_up(name, access())
         except ModelUnavailableError as error:
             self._set(problem=str(error))
             return
@@ -136,6 +135,7 @@ class OtherModel:
 
     def _start(self, found: Found) -> None:
         hub_id = found.card.hub_id or found.card.id
+        access().check(found.card.id)
         self._set(download=downloads().ask(hub_id), wanted=found.card.id)
 
     def _stop(self) -> None:
@@ -179,3 +179,14 @@ class OtherModel:
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
             st.session_state[self._name(name)] = value
+
+
+def _what_can_be_typed() -> str:
+    allowed = access()
+    if allowed.local_folders:
+        return (
+            "A folder that was written by save_pretrained, a .gguf file, or a model of the Hugging "
+            "Face hub. Nothing is fetched before its size is shown."
+        )
+    which = f" This server opens {', '.join(allowed.allowed)}." if allowed.allowed else ""
+    return f"A model of the Hugging Face hub. Nothing is fetched before its size is shown.{which}"

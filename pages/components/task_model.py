@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from pages.components.access import access
 from pages.components.messages import show_warning
-from pages.components.model_picker import is_closed, model_name
+from pages.components.model_picker import model_name, offered
 from pages.components.other_model import OtherModel
 from transformer_core.models.catalogue import ModelCard, find_card, megabytes, models
 
@@ -18,6 +19,15 @@ _TASKS = {
 }
 _OTHER = "…"
 _OPENED = "opened_for_task"
+
+
+def task_of(model_id: str) -> str | None:
+    """The task that a model of the catalogue is at its best in; None where that is not known."""
+    card = find_card(model_id)
+    if card is None:
+        return None
+    fits = (task for task in _TASKS if card.task in _TASKS[task] or card.id == DEFAULTS[task])
+    return next(fits, None)
 
 
 @dataclass(frozen=True)
@@ -58,10 +68,10 @@ def task_model(task: str) -> str | None:
         },
         _OTHER: "Other: hub id or folder…",
     }
-    others = [] if is_closed() else [*elsewhere, _OTHER]
+    others = offered(elsewhere, _OTHER)
     st.selectbox(
         "Model",
-        [*here, *others],
+        [*here, *others[1:], *others[:1]],
         key=other.key,
         format_func=names.__getitem__,
         on_change=_changed,
@@ -91,7 +101,8 @@ def _cards(task: str) -> tuple[dict[str, ModelCard], dict[str, ModelCard]]:
     able = [card for card in models() if card.task in _TASKS[task] or card.id == DEFAULTS[task]]
     able.sort(key=lambda card: card.id != DEFAULTS[task])
     here = {card.id: card for card in able if card.is_available}
-    for name in st.session_state.get(_OPENED, {}).get(task, ()):
+    opened = st.session_state.get(_OPENED, {}).get(task, [])
+    for name in filter(access().may_open, opened):
         here.setdefault(name, ModelCard(name, model_name(name), "opened", task))
     elsewhere = {card.id: card for card in able if card.origin == "hub" and card.id not in here}
     return here, elsewhere

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.components.attention_view import attention_view
-from pages.components.messages import plain
+from pages.components.messages import plain, reason
 from pages.components.theme import theme
 from transformer_core.errors import FileFormatError
 from transformer_core.figures.film import film as film_payload
@@ -46,7 +46,7 @@ def watch_learning() -> Payload | None:
         record = learning()
     except FileFormatError as error:
         st.info(
-            f"The record of the translator's training is not here. {plain(str(error))} Get it: "
+            f"The record of the translator's training is not here. {reason(error)} Get it: "
             f"`git checkout -- {FOLDER.relative_to(SHIPPED.parents[1])}`"
         )
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
+from pages.components.messages import show_warning
 from pages.components.watching import look
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def wait_for(jobs: dict[str, Work[Any]]) -> None:
     waiting = {words: job for words, job in jobs.items() if not job.is_over}
     for job in jobs.values():
         if job.error:
-            st.warning(job.error)
+            show_warning(job.error)
     if waiting:
         _watch(waiting)
 

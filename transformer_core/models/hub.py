@@ -137,9 +137,12 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / _WEIGHTS]
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-        files = [folder / name for name in sorted(set(index["weight_map"].values()))]
+        names = sorted(set(index["weight_map"].values()))
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return []
+    if any(not isinstance(name, str) or Path(name).name != name for name in names):
+        return []  # an index may not lead out of its folder
+    files = [folder / name for name in names]
     return files if all(path.is_file() for path in files) else []
 
 

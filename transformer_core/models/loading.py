@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from transformer_core.errors import ModelUnavailableError
 from transformer_core.models import catalogue, hub, scratch, trained
+from transformer_core.models.access import ANYTHING, Access
 from transformer_core.models.allocator import keep_freed_memory
 from transformer_core.models.cache import Progress, ignore_progress, make_once
 from transformer_core.models.catalogue import ModelCard
@@ -23,6 +24,7 @@ def load(
     *,
     progress: Progress | None = None,
     allow_download: bool = True,
+    access: Access = ANYTHING,
 ) -> TraceableModel:
     """Load a model, ready to be traced.
 
@@ -33,19 +35,22 @@ def load(
         progress: Told what is being done and which share of it is done; may raise StoppedError.
         allow_download: Whether a model that is not on this machine may be fetched from the hub;
             :func:`hub.hub_size` says beforehand how much that is.
+        access: What may be opened; all of it if not given. Where folders may not, none is looked
+            for.
 
     Raises:
-        ModelUnavailableError: If it cannot be loaded: which, why, and what to do.
+        ModelUnavailableError: If it cannot be loaded, or may not be: which, why, and what to do.
         ArchitectureError: If its attention cannot be captured.
         StoppedError: If ``progress`` stopped it.
     """
     keep_freed_memory()
     report = progress or ignore_progress
     name = str(id_or_path)
+    access.check(name)
     card = catalogue.find_card(name)
     if card is not None:
         return _load_card(card, report, allow_download=allow_download)
-    path = local_path(name)
+    path = local_path(name) if access.local_folders else None
     if path is not None:
         return _load_local(path, report)
     reason = why_no_model(name)

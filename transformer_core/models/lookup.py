@@ -7,6 +7,7 @@ from pathlib import Path
 
 from transformer_core.errors import ModelUnavailableError
 from transformer_core.models import catalogue, hub, scratch
+from transformer_core.models.access import ANYTHING, Access
 from transformer_core.models.catalogue import ModelCard, megabytes
 from transformer_core.models.loading import own_card
 from transformer_core.models.names import gguf_file, local_path, why_no_model
@@ -42,23 +43,27 @@ class Found:
         return facts | {"Download": f"{megabytes(plan.size_bytes)} ({files})"}
 
 
-def is_here(name: str) -> bool:
-    """Whether a model can be loaded from this machine, without a network; imports no torch."""
+def is_here(name: str, access: Access = ANYTHING) -> bool:
+    """Whether a model may and can be loaded from this machine, without a network; no torch."""
+    if not access.may_open(name):
+        return False
     card = catalogue.find_card(name)
     if card is not None:
         return card.is_available
-    return local_path(name) is not None or (
+    return (access.local_folders and local_path(name) is not None) or (
         why_no_model(name) is None and hub.cached_folder(name) is not None
     )
 
 
-def look_up(name: str) -> Found:
+def look_up(name: str, access: Access = ANYTHING) -> Found:
     """Find out what a name stands for; asks the hub only for what is not on this machine.
 
     Raises:
-        ModelUnavailableError: If it stands for nothing that can be loaded, and why not.
+        ModelUnavailableError: If it stands for nothing that can be loaded, and why not; or if it
+            may not be opened.
     """
     name = name.strip()
+    access.check(name)
     card = catalogue.find_card(name)
     if card is not None and card.is_available:
         return Found(card)
@@ -66,8 +71,8 @@ def look_up(name: str) -> Found:
         raise ModelUnavailableError(
             f"{card.name} is not on this machine. Get it: {card.how_to_get}"
         )
-    if card is None and is_here(name):
-        return Found(_card_of(name))
+    if card is None and is_here(name, access):
+        return Found(_card_of(name, access))
     reason = None if card is not None else why_no_model(name)
     if reason is not None:
         raise ModelUnavailableError(reason)
@@ -78,8 +83,9 @@ def look_up(name: str) -> Found:
     return Found(replace(known, size_bytes=plan.size_bytes, source=source), plan)
 
 
-def _card_of(name: str) -> ModelCard:
-    path, cached = local_path(name), hub.cached_folder(name)
+def _card_of(name: str, access: Access) -> ModelCard:
+    path = local_path(name) if access.local_folders else None
+    cached = hub.cached_folder(name)
     if path is not None and scratch.is_own_folder(path):
         return own_card(path, model_id=name)
     from transformer_core.models import folders

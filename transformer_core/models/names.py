@@ -40,12 +40,17 @@ def why_no_model(name: str) -> str | None:
         return f"There is no folder {shown(name)} on this machine."
     if name.startswith(trained.PREFIX):
         return trained.missing(name[:_MAX_SHOWN])
-    if not _HUB_ID.fullmatch(name) or len(name) > _MAX_HUB_ID:
+    if not is_hub_id(name):
         return (
             f"{shown(name)} is neither in the catalogue ({known()}), nor a folder on this "
             "machine, nor an id of the Hugging Face hub (owner/name)."
         )
     return None
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form of a hub id, which no path upwards has."""
+    return len(name) <= _MAX_HUB_ID and _HUB_ID.fullmatch(name) is not None
 
 
 def shown(name: str) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.components import second_side
 from pages.components.attention_view import attention_view
+from pages.components.messages import reason
 from pages.components.second_side import Rank
 from pages.components.views.view import Situation, View
 from transformer_core.errors import InputError
@@ -56,7 +57,7 @@ def show(now: Situation) -> None:
     try:
         ranking = _rank(now)(second)
     except InputError as error:
-        st.caption(str(error))
+        st.caption(reason(error))
     on_head = partial(_open_head, None if second_side.is_same_place(now) else second)
     picture = compare.pair(_first(now), second, now.reading, ranking=ranking, is_live=True)
     attention_view(picture, key="picture", on_head=on_head)
