@@ -1,7 +1,7 @@
 """From the capture of a padded batch to one trace an input."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -121,13 +121,15 @@ def assemble_apart(
     tokens: list[tuple[Tokens, Tokens | None]],
     padding: tuple[Padded, Padded | None],
     provenance: Provenance,
+    *,
+    detailed: bool = False,
 ) -> list[Trace]:
     """Run a batch and cut it into traces that share nothing: neither memory nor a fuller pass.
 
     Each trace is what a pass over its input alone would have made of it. Whoever asks one for its
-    details runs the model on that input only.
+    details runs the model on that input only, unless this very pass is to note them.
     """
-    capture, logits = batch.run(False)
+    capture, logits = batch.run(detailed)
     traces = []
     for item, (source, target) in enumerate(tokens):
         spans = _Spans(
@@ -135,35 +137,70 @@ def assemble_apart(
         )
         kept, following = None, None
         if batch.logits_at is None:
-            kept = _logits(logits, item, spans)
+            kept = _own(_logits(logits, item, spans))
         elif logits is not None:
-            following = logits[item, batch.logits_at.index(spans.source.stop - 1)]
-        traces.append(
-            Trace(
-                provenance=provenance,
-                source=source,
-                target=target,
-                attention={
-                    site: _apart(_records(capture, site, item, spans))
-                    for site in capture.layout.sites
-                },
-                recompute=_Details(_Once(batch.alone(item)), 0, spans, is_alone=True),
-                kept_logits=None if kept is None else kept.clone(),
-                kept_next=None if following is None else following.clone(),
-            )
+            following = _own(logits[item, batch.logits_at.index(spans.source.stop - 1)])
+        records = {
+            site: _apart(_records(capture, site, item, spans)) for site in capture.layout.sites
+        }
+        fuller = _Details(_Once(batch.alone(item)), 0, spans, is_alone=True)
+        if detailed:
+            fuller = replace(fuller, known=_known(capture, records, item, spans, kept))
+        trace = Trace(
+            provenance=provenance,
+            source=source,
+            target=target,
+            attention={site: tuple(r.light() for r in layers) for site, layers in records.items()},
+            recompute=fuller,
+            kept_logits=kept,
+            kept_next=following,
         )
+        if detailed:
+            vars(trace)["details"] = fuller.known  # where its cached property keeps it
+        traces.append(trace)
     return traces
+
+
+def _known(
+    capture: Seat,
+    records: Mapping[str, tuple[AttentionRecord, ...]],
+    item: int,
+    spans: "_Spans",
+    logits: Tensor | None,
+) -> Details:
+    """What a detailed pass over a batch noted of one item, in memory of its own."""
+
+    def streams(noted: dict[tuple[str, int], Tensor], site: str) -> tuple[Tensor, ...]:
+        span = spans.queries(site)
+        return tuple(t[item][span].clone() for t in _in_order(noted, site))
+
+    sites = capture.layout.sites
+    stacks = [site for site in sites if site != "cross"]
+    return Details(
+        attention=records,
+        resid={s: streams(capture.resid, s) for s in stacks},
+        ff={s: streams(capture.ff, s) for s in stacks},
+        out_proj={s: _in_order(capture.out_proj, s) for s in sites},
+        logits=logits,
+    )
+
+
+def _own(tensor: Tensor | None) -> Tensor | None:
+    """A tensor that keeps nothing else alive."""
+    if tensor is None or tensor.untyped_storage().nbytes() <= tensor.nbytes:
+        return tensor
+    return tensor.clone()
 
 
 def _apart(records: tuple[AttentionRecord, ...]) -> tuple[AttentionRecord, ...]:
     """Records that keep nothing of their batch alive; what layers share stays shared."""
-    copies: dict[tuple[int, ...], Tensor] = {}
+    copies: dict[tuple[int, ...], Tensor | None] = {}
     masks: dict[tuple[int, ...], tuple[Tensor | None, bool]] = {}
 
-    def own_copy(tensor: Tensor | None) -> Tensor | None:
-        if tensor is None or tensor.untyped_storage().nbytes() <= tensor.nbytes:
-            return tensor
-        return copies.setdefault((tensor.data_ptr(), *tensor.shape), tensor.clone())
+    def shared(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        return copies.setdefault((tensor.data_ptr(), *tensor.shape), _own(tensor))
 
     apart = []
     for record in records:
@@ -173,8 +210,16 @@ def _apart(records: tuple[AttentionRecord, ...]) -> tuple[AttentionRecord, ...]:
             if key not in masks:
                 masks[key] = _in_short(mask, is_causal=is_causal)
             mask, is_causal = masks[key]
-        bias = own_copy(record.bias)
-        apart.append(replace(record, mask=own_copy(mask), bias=bias, is_causal=is_causal))
+        apart.append(
+            replace(
+                record,
+                mask=shared(mask),
+                bias=shared(record.bias),
+                is_causal=is_causal,
+                v=_own(record.v),
+                z=_own(record.z),
+            )
+        )
     return tuple(apart)
 
 
@@ -232,6 +277,7 @@ class _Details:
     item: int
     spans: _Spans
     is_alone: bool = False
+    known: Details | None = None
 
     def again(self) -> Tensor | None:
         """Make another fuller pass, for whoever watches the model meanwhile; return its logits."""
@@ -239,6 +285,8 @@ class _Details:
         return _logits(logits, self.item, self.spans)
 
     def __call__(self) -> Details:
+        if self.known is not None:
+            return self.known
         capture, logits = self.fuller()
         sites = capture.layout.sites
         stacks = [site for site in sites if site != "cross"]

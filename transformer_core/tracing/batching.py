@@ -37,7 +37,11 @@ class Batched(ABC):
 
     @abstractmethod
     def _trace_padded(
-        self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None
+        self,
+        sources: Sequence[Any],
+        targets: Sequence[str | Tokens | None] | None,
+        *,
+        detailed: bool,
     ) -> list[Trace]:
         """Trace texts in one padded pass; padding stands at the end, so that positions stay."""
 
@@ -47,7 +51,11 @@ class Batched(ABC):
         return self._padding_is_proved
 
     def trace_many(
-        self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None = None
+        self,
+        sources: Sequence[Any],
+        targets: Sequence[str | Tokens | None] | None = None,
+        *,
+        detailed: bool = False,
     ) -> list[Trace]:
         """Trace several inputs that have nothing to do with each other, in one pass if possible.
 
@@ -57,24 +65,33 @@ class Batched(ABC):
         Args:
             sources: Texts, or tokens; similar lengths waste least. Images are read one by one.
             targets: For an encoder–decoder, what the decoder reads; None lets it write first.
+            detailed: Whether this pass notes the details, too, which costs a second one less;
+                where logits are too large to be kept, they are computed when asked for as ever.
 
         Raises:
             InputError: If one of them is empty or otherwise unusable; none is traced then.
         """
         wanted: list[str | Tokens | None] = list(targets or [None] * len(sources))
         is_text = getattr(self, "_tokenizer", self) is not None
-        if len(sources) < 2 or not is_text or self._padding_is_proved is False:
+        if not sources or not is_text:
             return self._one_by_one(sources, wanted)
-        if self._padding_is_proved:
-            return self._trace_padded(sources, wanted)
-        try:
-            traces = self._trace_padded(sources, wanted)
-            self._prove(traces)
-        except _CANNOT as error:
-            self._refuse(f"a padded batch fails: {error}")
+        if len(sources) == 1:
+            return self._trace_padded(sources, wanted, detailed=detailed)
+        if self._padding_is_proved is None:
+            try:
+                traces = self._trace_padded(sources, wanted, detailed=detailed)
+                self._prove(traces)
+            except _CANNOT as error:
+                self._refuse(f"a padded batch fails: {error}")
+            else:
+                if self._padding_is_proved is not False:
+                    return traces
         if self._padding_is_proved is False:
-            return self._one_by_one(sources, wanted)
-        return traces
+            return [
+                self._trace_padded([source], [target], detailed=detailed)[0]
+                for source, target in zip(sources, wanted, strict=True)
+            ]
+        return self._trace_padded(sources, wanted, detailed=detailed)
 
     def _one_by_one(
         self, sources: Sequence[Any], targets: Sequence[str | Tokens | None]

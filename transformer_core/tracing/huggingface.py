@@ -142,7 +142,11 @@ class HuggingFaceModel(Batched, Decodable):
         return self._traces(inputs, list(zip(encoded, read, strict=True)), padding, interventions)
 
     def _trace_padded(
-        self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None
+        self,
+        sources: Sequence[Any],
+        targets: Sequence[str | Tokens | None] | None,
+        *,
+        detailed: bool = False,
     ) -> list[Trace]:
         encoded, read = self._read(sources, targets)
         large = [self._is_large(len(tokens)) for tokens in encoded]
@@ -154,7 +158,9 @@ class HuggingFaceModel(Batched, Decodable):
                 for part in parts
                 for i, trace in zip(
                     part,
-                    self._trace_padded([encoded[i] for i in part], [read[i] for i in part]),
+                    self._trace_padded(
+                        [encoded[i] for i in part], [read[i] for i in part], detailed=detailed
+                    ),
                     strict=True,
                 )
             }
@@ -170,7 +176,9 @@ class HuggingFaceModel(Batched, Decodable):
             return lambda detailed: self._forward(whole, (), detailed=detailed)
 
         pairs = list(zip(encoded, read, strict=True))
-        return assemble_apart(Batch(run, alone, ends), pairs, padding, self._provenance)
+        batch = Batch(run, alone, ends)
+        with_details = detailed and ends is None
+        return assemble_apart(batch, pairs, padding, self._provenance, detailed=with_details)
 
     def _read(
         self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None

@@ -117,7 +117,11 @@ class ScratchModel(Batched, Decodable):
         return assemble(run, pairs, padding, self._provenance, tuple(interventions))
 
     def _trace_padded(
-        self, sources: Sequence[Any], targets: Sequence[str | Tokens | None] | None
+        self,
+        sources: Sequence[Any],
+        targets: Sequence[str | Tokens | None] | None,
+        *,
+        detailed: bool = False,
     ) -> list[Trace]:
         read, written = self._read(sources, targets)
         run, padding = self._run(read, written)
@@ -126,7 +130,8 @@ class ScratchModel(Batched, Decodable):
             return self._run([read[item]], [written[item]])[0]
 
         pairs = list(zip(read, written, strict=True))
-        return assemble_apart(Batch(run, alone), pairs, padding, self._provenance)
+        batch = Batch(run, alone)
+        return assemble_apart(batch, pairs, padding, self._provenance, detailed=detailed)
 
     def _read(
         self, sources: Sequence[str | Tokens], targets: Sequence[str | Tokens | None] | None

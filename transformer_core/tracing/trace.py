@@ -264,6 +264,19 @@ class Trace:
                 storages[storage.data_ptr()] = storage.nbytes()
         return sum(storages.values())
 
+    @property
+    def own_parts(self) -> tuple[object, ...]:
+        """What is this trace's own memory: all but the model, its weights, and what runs it."""
+        found: Details | None = self.__dict__.get("details")
+        details = () if found is None else (found.attention, found.resid, found.ff, found.logits)
+        kept = (self.kept_logits, self.kept_next)
+        return (self.attention, *kept, self.extra, self.source, self.target, *details)
+
+    @property
+    def is_detailed(self) -> bool:
+        """Whether the fuller pass was made already; a trace grows then."""
+        return "details" in self.__dict__
+
     # -- files and notebooks ----------------------------------------------------------------
 
     def save(self, path: str | Path, *, details: bool = True) -> None:

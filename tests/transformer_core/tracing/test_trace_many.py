@@ -42,8 +42,12 @@ def assert_same(found: Trace, alone: Trace) -> None:
             assert (one.mask is None, one.is_causal) == (two.mask is None, two.is_causal)
             assert (one.bias is None) == (two.bias is None)
             close(found.pattern(site, layer=layer), alone.pattern(site, layer=layer))
-            close(found.record(site, layer=layer).z, alone.record(site, layer=layer).z)
+            for name in ("v", "z"):
+                ours = getattr(found.record(site, layer=layer), name)
+                close(ours, getattr(alone.record(site, layer=layer), name))
+            close(found.head_output(site, layer=layer), alone.head_output(site, layer=layer))
             if site != "cross":
+                close(found.ff(site, layer=layer), alone.ff(site, layer=layer))
                 close(found.resid(site, layer=layer), alone.resid(site, layer=layer))
     for name in ("kept_logits", "kept_next", "logits", "next_logits"):
         one, two = getattr(found, name), getattr(alone, name)
@@ -57,12 +61,16 @@ def close(found: Any, expected: Any) -> None:
     assert (found - expected).abs().max() <= 1e-5 * max(1.0, float(expected.abs().max()))
 
 
+@pytest.mark.parametrize("detailed", [False, True])
 @pytest.mark.parametrize("kind", TEXT_KINDS)
-def test_a_batch_gives_each_text_the_trace_of_its_own(kind: str, folders: dict[str, Path]) -> None:
+def test_a_batch_gives_each_text_the_trace_of_its_own(
+    kind: str, detailed: bool, folders: dict[str, Path]
+) -> None:
     model = fresh(folders, kind)
     targets = TARGETS if kind in ENCODER_DECODER_KINDS else None
-    traces = model.trace_many(TEXTS, targets)
+    traces = model.trace_many(TEXTS, targets, detailed=detailed)
     assert model.is_batched, "padding was found to change this model"
+    assert all(trace.is_detailed is detailed for trace in traces)
     for trace, text, target in zip(traces, TEXTS, targets or [None] * 3, strict=True):
         assert_same(trace, model.trace(text, target))
 
@@ -74,6 +82,10 @@ def test_a_trace_owns_its_memory(kind: str, folders: dict[str, Path]) -> None:
     traces = model.trace_many(TEXTS, targets)
     for trace, text, target in zip(traces, TEXTS, targets or [None] * 3, strict=True):
         assert trace.nbytes <= model.trace(text, target).nbytes
+    details = model.trace_many(TEXTS, targets, detailed=True)[1].details
+    texts = [details.logits, *details.ff[trace.sites[0]], *details.resid[trace.sites[0]]]
+    texts += [t for r in details.attention[trace.sites[0]] for t in (r.q, r.k, r.v, r.z)]
+    assert all(t.untyped_storage().nbytes() == t.nbytes for t in texts if t is not None)
     others = [weakref.ref(t) for t in traces[1:]]
     storages = [
         {
@@ -85,9 +97,12 @@ def test_a_trace_owns_its_memory(kind: str, folders: dict[str, Path]) -> None:
     ]
     assert not storages[0] & storages[1]
     first = traces[0]
-    del traces, trace
-    gc.collect()
-    assert [ref() for ref in others] == [None, None]
+    gc.disable()  # the server's heap is frozen: what only a collection frees would stay
+    try:
+        del traces, trace
+        assert [ref() for ref in others] == [None, None]
+    finally:
+        gc.enable()
     assert first.details is not None
 
 
