@@ -47,8 +47,9 @@ def tried(
     return wrap
 
 
-def check_words(error: Exception) -> None:
-    """An error is said in words that a page can show, and not more than one reads."""
+def check_words(error: Exception, *, tells_no: str | None = None) -> None:
+    """An error is said in words that a page can show, not more than one reads, without a path."""
     message = str(error)
+    assert tells_no is None or tells_no not in message
     assert 0 < len(message) < MAX_WORDS
     message.encode()

@@ -144,7 +144,7 @@ def with_repetition_penalty(
     """
     if penalty == 1 or not previous:
         return logits
-    ids = torch.tensor(sorted({index for index in previous if index < len(logits)}))
+    ids = torch.tensor(sorted({i for i in previous if i < len(logits)}), dtype=torch.long)
     chosen = logits[ids]
     return logits.index_copy(0, ids, torch.where(chosen < 0, chosen * penalty, chosen / penalty))
 

@@ -120,7 +120,7 @@ def read_config(folder: Path) -> PreTrainedConfig:
         )
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelUnavailableError(f"{folder}/config.json cannot be read: {error}") from error
     kind = config.get("model_type") if isinstance(config, dict) else None
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:

@@ -22,7 +22,7 @@ def is_own_folder(folder: Path) -> bool:
     """Tell whether a folder holds a model that :func:`save_model` wrote."""
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and content.get("model_type") == MODEL_TYPE
 
@@ -74,7 +74,7 @@ def read_own_config(folder: Path) -> TransformerConfig:
         if values.pop("model_type", None) != MODEL_TYPE:
             raise ModelUnavailableError(f"{folder} holds no model of {MODEL_TYPE}.")
         return TransformerConfig.from_dict(values)
-    except (OSError, ValueError, AttributeError, TypeError, ConfigError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, ConfigError) as error:
         raise ModelUnavailableError(f"{folder}/{CONFIG} cannot be used: {error}") from error
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
 import secrets
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,18 @@ _FILES = (CONFIG, WEIGHTS, TOKENIZER, CARD)
 _ID = re.compile(r"trained-[a-z0-9-]{1,40}")
 _MAX_PARAMETERS = 50_000_000
 _CHUNK = 2**20
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    KeyError,
+)
 
 
 def trained_folder() -> Path:
@@ -121,7 +135,7 @@ def from_zip(content: bytes, *, name: str) -> str:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 _unpack(archive, folder, name)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        except _BROKEN as error:
             raise FileFormatError(f"{name} is no ZIP file that can be read: {error}") from error
         title = _check(folder, name)
         return _adopt(folder, title)
@@ -178,7 +192,7 @@ def _check(folder: Path, name: str) -> str:
     try:
         content = json.loads((folder / CARD).read_text(encoding="utf-8"))
         return str(content["name"])[:60]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         (folder / CARD).unlink(missing_ok=True)
         return name.removesuffix(".zip")[:60]
 

@@ -22,6 +22,7 @@ CHUNK = 64
 """Texts that are translated before progress is told, at most; the first ones are fewer."""
 
 FIRST_CHUNK = 8
+_NO_XML = {"\ufffe", "\uffff"}
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ def _read_csv(text: str) -> Table:
     except csv.Error as error:
         raise FileFormatError(f"This is no CSV: {error}.") from error
     header, *body = rows
+    if not any(name.strip() for name in header):
+        raise FileFormatError("The first row of this CSV is empty; it must name the columns.")
     return Table(tuple(row for row in body if any(row)), header)
 
 
@@ -264,4 +267,4 @@ def spreadsheet_cell(text: str) -> str:
 
 def _xml(text: str) -> str:
     """Text for XML, without the control characters that it cannot hold."""
-    return escape("".join(c for c in text if c in "\t\n\r" or c >= " "))
+    return escape("".join(c for c in text if c in "\t\n\r" or (c >= " " and c not in _NO_XML)))
