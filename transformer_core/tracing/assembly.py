@@ -150,7 +150,7 @@ def assemble_apart(
             provenance=provenance,
             source=source,
             target=target,
-            attention={site: tuple(r.light() for r in layers) for site, layers in records.items()},
+            attention=_light(records) if detailed else records,
             recompute=fuller,
             kept_logits=kept,
             kept_next=following,
@@ -159,6 +159,13 @@ def assemble_apart(
             vars(trace)["details"] = fuller.known  # where its cached property keeps it
         traces.append(trace)
     return traces
+
+
+def _light(
+    records: Mapping[str, tuple[AttentionRecord, ...]],
+) -> dict[str, tuple[AttentionRecord, ...]]:
+    """Records without what the details hold."""
+    return {site: tuple(record.light() for record in layers) for site, layers in records.items()}
 
 
 def _known(
