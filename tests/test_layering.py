@@ -31,6 +31,7 @@ LAYERS = (
         "transformer_core.tasks",
         "transformer_core.training",
         "transformer_core.efficiency",
+        "transformer_core.serving",
     },
     {"transformer_core.figures"},
     {
@@ -72,6 +73,9 @@ EXCEPTIONS = {
     ("transformer_core.tracing.trace", "transformer_core.figures.notebook"),
     # A model writes, and decoding traces what was written; this import waits for the call, too.
     ("transformer_core.tracing.decodable", "transformer_core.decoding.begin"),
+    # A model that is asked for may be on a cluster; these imports wait for the call.
+    ("transformer_core.models.loading", "transformer_core.serving.choice"),
+    ("transformer_core.models.loading", "transformer_core.serving.handle"),
     # A model works at its task; the tasks know of models, and wait for the call.
     ("transformer_core.tracing.working", "transformer_core.tasks.translation"),
     ("transformer_core.tracing.working", "transformer_core.tasks.summarization"),

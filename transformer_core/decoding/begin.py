@@ -29,13 +29,14 @@ def begin(
         should_stop: Asked before every step.
         is_recording: Whether steps keep what they saw.
     """
-    wishes = Wishes(_prefix_ids(stepper, prefix), constraints, should_stop, is_recording)
+    wishes = Wishes(prefix_ids(stepper, prefix), constraints, should_stop, is_recording)
     if isinstance(strategy, Beam):
         return BeamDecoding(stepper, strategy, wishes)
     return Decoding(stepper, strategy or Greedy(), wishes)
 
 
-def _prefix_ids(stepper: Stepper, prefix: str | Sequence[int]) -> tuple[int, ...]:
+def prefix_ids(stepper: Stepper, prefix: str | Sequence[int]) -> tuple[int, ...]:
+    """The tokens that a text is to begin with."""
     if not isinstance(prefix, str):
         return tuple(prefix)
     if not prefix.strip():

@@ -268,6 +268,25 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def load_tokenizer(
+    folder: Path, *, n_ctx: int | None, target_language: str | None = None
+) -> HuggingFaceTokenizer:
+    """Load a tokenizer without its model.
+
+    Args:
+        folder: Where its files are.
+        n_ctx: Tokens that its model reads at most.
+        target_language: What a model of many languages was told to write.
+
+    Raises:
+        ModelUnavailableError: If the folder holds no tokenizer that can be read.
+    """
+    tokenizer = _load_tokenizer(folder)
+    if target_language is not None:
+        tokenizer.tgt_lang = target_language
+    return HuggingFaceTokenizer(tokenizer, n_ctx=n_ctx)
+
+
 def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if not any(any(folder.glob(pattern)) for pattern in _TOKENIZERS):
         raise ModelUnavailableError(

@@ -30,8 +30,10 @@ def load(
 
     Args:
         id_or_path: An id of the catalogue (``minilm``), a folder as ``save_pretrained`` writes it,
-            a ``.gguf`` file, or an id of the Hugging Face hub (``owner/name``). What the catalogue
-            knows comes first, then what is on this machine.
+            a ``.gguf`` file, an id of the Hugging Face hub (``owner/name``), or the address of a
+            model on a cluster (``ray://host:port/minilm``). What the catalogue knows comes first,
+            then what is on this machine. With the setting ``ray_address`` the catalogue's models
+            come from that cluster.
         progress: Told what is being done and which share of it is done; may raise StoppedError.
         allow_download: Whether a model that is not on this machine may be fetched from the hub;
             :func:`hub.hub_size` says beforehand how much that is.
@@ -48,6 +50,9 @@ def load(
     name = str(id_or_path)
     access.check(name)
     card = catalogue.find_card(name)
+    remote = _on_cluster(name, card, report, may_ask=allow_download)
+    if remote is not None:
+        return remote
     if card is not None:
         return _load_card(card, report, allow_download=allow_download)
     path = local_path(name) if access.local_folders else None
@@ -58,6 +63,21 @@ def load(
         raise ModelUnavailableError(reason)
     folder = _hub_folder(name, report, allow_download=allow_download)
     return _load_folder(folder, None, report, model_id=name, origin="hub")
+
+
+def _on_cluster(
+    name: str, card: ModelCard | None, report: Progress, *, may_ask: bool
+) -> TraceableModel | None:
+    """The model of a name if a cluster is to hold it."""
+    from transformer_core.serving.choice import address_for
+
+    address = address_for(name, card, may_ask=may_ask)
+    if address is None:
+        return None
+    report(f"Asking {address.cluster}", 0.0)
+    from transformer_core.serving.handle import load_remote
+
+    return load_remote(address)
 
 
 def _load_card(card: ModelCard, report: Progress, *, allow_download: bool) -> TraceableModel:
