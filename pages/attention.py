@@ -10,7 +10,7 @@ from pages.components.attention_view import attention_view
 from pages.components.cache import is_loaded
 from pages.components.carry import carried_target
 from pages.components.export import files_of
-from pages.components.footer import footer
+from pages.components.footer import footer_on_demand
 from pages.components.head_controls import head_controls
 from pages.components.messages import show_error
 from pages.components.navigation import set_up
@@ -38,12 +38,29 @@ if "site" in st.query_params:
     st.session_state.setdefault("site", st.query_params["site"])
 if st.session_state["view"] not in VIEWS:
     st.session_state["view"] = DEFAULTS["view"]
-model_id, text = top_row(first_paint.TEXT, default_model=first_paint.MODEL, beside=offer_matrix)
-own = own_matrix()
 
 
 @st.fragment
-def picture(trace: Trace, target: str | None) -> None:
+def body() -> None:
+    """All below the page's frame: another sentence does not draw the navigation again."""
+    model_id, text = top_row(first_paint.TEXT, default_model=first_paint.MODEL, beside=offer_matrix)
+    trace, target = own_matrix(), None
+    is_own = trace is not None
+    if trace is None:
+        if model_id is None:
+            return
+        if not is_loaded(model_id):
+            wait_for_model(model_id, "Until then: a picture made with the app.")
+            attention_view(first_paint.load(), key="first-picture")
+            return
+        target = carried_target(model_id, text)
+        trace = trace_text(model_id, text, target)
+    if trace is not None:
+        picture(trace, target, text, is_own=is_own)
+
+
+@st.fragment
+def picture(trace: Trace, target: str | None, text: str, *, is_own: bool) -> None:
     """Controls, the picture, and what belongs to it."""
     name = str(
         st.segmented_control(
@@ -57,35 +74,24 @@ def picture(trace: Trace, target: str | None) -> None:
         view.show(now)
         code = view.code(now)
     except TransformerCoreError as error:
-        show_error(error if own is None else why_not_shown(error))
+        show_error(why_not_shown(error) if is_own else error)
         return
     link = {"view": name, "layer": str(place.layer), "head": str(place.head)}
     if len(trace.sites) > 1:
         link["site"] = place.site
     else:
         st.query_params.pop("site", None)
-    if own is None:
+    if not is_own:
         link = {"model": now.model_id, **link}
     st.query_params.update(link)
-    footer(
+    footer_on_demand(
         key="attention",
         explanation=view.explanation,
         code=code,
         files=files_of(view, now),
         link=link,
-        text=None if own else text,
+        text=None if is_own else text,
     )
 
 
-trace, target = own, None
-if trace is None:
-    if model_id is None:
-        st.stop()
-    if not is_loaded(model_id):
-        wait_for_model(model_id, "Until then: a picture made with the app.")
-        attention_view(first_paint.load(), key="first-picture")
-        st.stop()
-    target = carried_target(model_id, text)
-    trace = trace_text(model_id, text, target)
-if trace is not None:
-    picture(trace, target)
+body()

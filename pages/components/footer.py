@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import streamlit as st
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 EXPORT_NOTE = (
     "The picture itself: the buttons in its frame. Numbers are the model's, unmerged and whole."
@@ -31,19 +35,58 @@ def footer(
         link: The state that the address carries.
         text: Added to the link only when asked.
     """
-    with st.container(horizontal=True, horizontal_alignment="right", key=f"{key}-footer"):
-        with st.popover("Explain", icon=":material/help:", type="tertiary"):
-            st.markdown(explanation)
-        with st.popover("Code", icon=":material/code:", type="tertiary"):
-            st.code(code, language="python")
-        with st.popover("Export", icon=":material/download:", type="tertiary"):
-            st.caption(EXPORT_NOTE)
-            for label, (name, make) in files.items():
-                st.download_button(
-                    label, make, name, on_click="ignore", key=f"{key}-{label}", width="stretch"
-                )
-        with st.popover("Link", icon=":material/link:", type="tertiary"):
-            _link(key, link, text)
+    with _row(key):
+        for label, icon, show in _parts(key, (explanation, code), files, (link, text)):
+            with st.popover(label, icon=icon, type="tertiary"):
+                show()
+
+
+def footer_on_demand(
+    *,
+    key: str,
+    explanation: str,
+    code: str,
+    files: Files,
+    link: Mapping[str, str],
+    text: str | None = None,
+) -> None:
+    """The same, but a part is drawn when somebody opens it: for a page that a class runs at once.
+
+    Opening one runs the fragment that this stands in.
+    """
+    with _row(key):
+        for label, icon, show in _parts(key, (explanation, code), files, (link, text)):
+            popover = st.popover(
+                label, icon=icon, type="tertiary", key=f"{key}-{label.lower()}", on_change="rerun"
+            )
+            if popover.open:
+                with popover:
+                    show()
+
+
+def _row(key: str) -> DeltaGenerator:
+    return st.container(horizontal=True, horizontal_alignment="right", key=f"{key}-footer")
+
+
+def _parts(
+    key: str,
+    words: tuple[str, str],
+    files: Files,
+    link: tuple[Mapping[str, str], str | None],
+) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """Label, icon and what draws it."""
+    yield "Explain", ":material/help:", lambda: st.markdown(words[0])
+    yield "Code", ":material/code:", lambda: st.code(words[1], language="python")
+    yield "Export", ":material/download:", lambda: _export(key, files)
+    yield "Link", ":material/link:", lambda: _link(key, *link)
+
+
+def _export(key: str, files: Files) -> None:
+    st.caption(EXPORT_NOTE)
+    for label, (name, make) in files.items():
+        st.download_button(
+            label, make, name, on_click="ignore", key=f"{key}-{label}", width="stretch"
+        )
 
 
 def _link(key: str, link: Mapping[str, str], text: str | None) -> None:

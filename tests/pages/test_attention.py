@@ -86,3 +86,21 @@ def test_the_address_names_the_site_of_an_encoder_decoder(
     assert page.query_params["site"] == shown
     page.segmented_control(key="site").set_value("decoder").run()
     assert page.query_params["site"] == "decoder"
+
+
+def test_what_stands_below_the_picture_is_drawn_when_it_is_opened(page: AppTest) -> None:
+    page.run()
+    assert not page.code
+    assert not page.get("download_button")
+    for part in ("explain", "code", "export", "link"):
+        page.session_state[f"attention-{part}"] = True
+    page.run()
+    assert not page.exception
+    assert any("softmax" in text.value for text in page.markdown)
+    assert len(page.get("download_button")) == 4
+    code, link = (block.value for block in page.code)
+    assert "tc.load('minilm')" in code
+    assert "layer=3" in link
+    assert "text=" not in link
+    page.checkbox(key="attention-link-text").check().run()
+    assert "text=The+animal" in page.code[-1].value

@@ -25,6 +25,7 @@ def page() -> Iterator[AppTest]:
     cache.model_of("minilm")
     test = AppTest.from_file(str(PAGE), default_timeout=90)
     test.session_state["view"] = "Compare"
+    test.session_state["attention-code"] = True  # opened, as a person does
     yield test
     st.cache_resource.clear()
 

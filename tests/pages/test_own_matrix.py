@@ -98,6 +98,7 @@ def test_closing_it_returns_to_the_text_and_the_head(page: AppTest, shown: list[
 
 
 def test_its_code_opens_the_file(page: AppTest) -> None:
+    page.session_state["attention-code"] = True  # opened, as a person does
     upload(page, json.dumps(MATRIX).encode())
     assert any("read_matrix" in block.value and "own.json" in block.value for block in page.code)
 

@@ -28,6 +28,7 @@ def page() -> Iterator[AppTest]:
     cache.model_of("minilm")
     test = AppTest.from_file(str(PAGE), default_timeout=60)
     test.session_state["view"] = "Switchboard"
+    test.session_state["attention-code"] = True  # opened, as a person does
     test.session_state["text"] = TEXT
     yield test
     st.cache_resource.clear()

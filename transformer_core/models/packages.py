@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -35,10 +36,9 @@ class WeightPackage:
     def locate(self) -> Path | None:
         """Return the folder of its data files; None if some are not installed."""
         try:
-            distribution = metadata.distribution(self.name)
+            folder = _installed(self.name) / self.folder
         except metadata.PackageNotFoundError:
             return None
-        folder = Path(str(distribution.locate_file(self.folder)))
         return folder if all((folder / name).is_file() for name in self.sha256) else None
 
     def checked_folder(self, *, progress: Progress = ignore_progress) -> Path:
@@ -58,6 +58,16 @@ class WeightPackage:
         except FileFormatError as error:
             raise ModelUnavailableError(f"{error} ({self.install_command})") from error
         return folder
+
+
+@cache
+def _installed(name: str) -> Path:
+    """Where a package is installed; looked up once, as every page asks. What is not may come yet.
+
+    Raises:
+        PackageNotFoundError: If it is not installed.
+    """
+    return Path(str(metadata.distribution(name).locate_file("")))
 
 
 MINILM = WeightPackage(
