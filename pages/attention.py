@@ -62,11 +62,9 @@ def body() -> None:
 @st.fragment
 def picture(trace: Trace, target: str | None, text: str, *, is_own: bool) -> None:
     """Controls, the picture, and what belongs to it."""
-    name = str(
-        st.segmented_control(
-            "View", list(VIEWS), key="view", required=True, label_visibility="collapsed"
-        )
-    )
+    name = st.segmented_control(
+        "View", list(VIEWS), key="view", required=True, label_visibility="collapsed"
+    ) or str(DEFAULTS["view"])
     view = VIEWS[name]
     place, reading = head_controls(trace, view.controls)
     now = Situation(trace.model_id, trace.text, trace, place, reading, target)

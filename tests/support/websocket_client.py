@@ -133,8 +133,9 @@ class Visitor:
 
     async def go(self, page: str) -> Run:
         """Follow the navigation's link to a page."""
+        if page != self._page_name:
+            self._values.clear()
         self._page_hash = self._pages[page]
-        self._values.clear()
         self._stop_timers()
         return await self._rerun()
 
