@@ -95,6 +95,7 @@ def assemble(
                 kept_next=None
                 if next_logits is None or spans.source.stop < padding[0].mask.shape[1]
                 else next_logits[item],
+                kept_resid=_streams(capture, item, spans) if capture.keeps_resid else None,
                 interventions=of_item(interventions, item),
             )
         )
@@ -308,6 +309,15 @@ class _Details:
     def _stream(self, noted: dict[tuple[str, int], Tensor], site: str) -> tuple[Tensor, ...]:
         span = self.spans.queries(site)
         return tuple(t[self.item][span] for t in _in_order(noted, site))
+
+
+def _streams(capture: Seat, item: int, spans: _Spans) -> dict[str, tuple[Tensor, ...]]:
+    """The residual stream of one item by site, in memory of its own."""
+    stacks = [site for site in capture.layout.sites if site != "cross"]
+    return {
+        site: tuple(_own(t[item][spans.queries(site)]) for t in _in_order(capture.resid, site))  # type: ignore[misc]
+        for site in stacks
+    }
 
 
 def _in_order(noted: dict[tuple[str, int], Tensor], site: str) -> tuple[Tensor, ...]:

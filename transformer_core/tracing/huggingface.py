@@ -121,9 +121,16 @@ class HuggingFaceModel(Batched, Decodable):
         target: str | Tokens | None = None,
         *,
         interventions: Sequence[Intervention] = (),
+        keep_resid: bool = False,
     ) -> Trace:
-        """Run the model on one input; see :class:`TraceableModel`."""
-        return self.trace_batch([source], [target], interventions=interventions)[0]
+        """Run the model on one input; see :class:`TraceableModel`.
+
+        With ``keep_resid`` this very pass notes the residual stream, too; else whoever asks for it
+        runs the model once more.
+        """
+        return self.trace_batch(
+            [source], [target], interventions=interventions, keep_resid=keep_resid
+        )[0]
 
     def trace_batch(
         self,
@@ -131,15 +138,18 @@ class HuggingFaceModel(Batched, Decodable):
         targets: Sequence[str | Tokens | None] | None = None,
         *,
         interventions: Sequence[Intervention] = (),
+        keep_resid: bool = False,
     ) -> list[Trace]:
         """Trace several inputs in one padded forward pass; see :class:`TraceableModel`."""
         if not sources:
             return []
+        changes = tuple(interventions)
         if self._tokenizer is None:
-            return self._trace_images(sources, tuple(interventions))
+            return self._trace_images(sources, changes, keep_resid=keep_resid)
         encoded, read = self._read(sources, targets)
         inputs, padding = self._inputs(encoded, read)
-        return self._traces(inputs, list(zip(encoded, read, strict=True)), padding, interventions)
+        pairs = list(zip(encoded, read, strict=True))
+        return self._traces(inputs, pairs, padding, changes, keep_resid=keep_resid)
 
     def _trace_padded(
         self,
@@ -209,7 +219,7 @@ class HuggingFaceModel(Batched, Decodable):
         return inputs, (source, target)
 
     def _trace_images(
-        self, images: Sequence[Any], interventions: tuple[Intervention, ...]
+        self, images: Sequence[Any], interventions: tuple[Intervention, ...], *, keep_resid: bool
     ) -> list[Trace]:
         if self.image_processor is None:
             raise InputError(f"{self.card.id} has neither a tokenizer nor an image processor.")
@@ -221,7 +231,11 @@ class HuggingFaceModel(Batched, Decodable):
         tokens = [Tokens.from_labels(labels, is_special=special)] * len(images)
         whole = Padded.full(len(images), len(labels))
         traces = self._traces(
-            {"pixel_values": pixels}, [(t, None) for t in tokens], (whole, None), interventions
+            {"pixel_values": pixels},
+            [(t, None) for t in tokens],
+            (whole, None),
+            interventions,
+            keep_resid=keep_resid,
         )
         config = self.module.config
         extras = (
@@ -238,12 +252,14 @@ class HuggingFaceModel(Batched, Decodable):
         inputs: dict[str, Any],
         tokens: list[tuple[Tokens, Tokens | None]],
         padding: tuple[Padded, Padded | None],
-        interventions: Sequence[Intervention],
+        interventions: tuple[Intervention, ...],
+        *,
+        keep_resid: bool,
     ) -> list[Trace]:
         def run(detailed: bool) -> tuple[Capture, Tensor | None]:
-            return self._forward(inputs, tuple(interventions), detailed=detailed)
+            return self._forward(inputs, interventions, detailed=detailed, keep_resid=keep_resid)
 
-        return assemble(run, tokens, padding, self._provenance, tuple(interventions))
+        return assemble(run, tokens, padding, self._provenance, interventions)
 
     @property
     def _provenance(self) -> Provenance:
@@ -257,12 +273,14 @@ class HuggingFaceModel(Batched, Decodable):
         interventions: tuple[Intervention, ...],
         *,
         detailed: bool,
+        keep_resid: bool = False,
         logits_at: tuple[int, ...] | None = None,
     ) -> tuple[Capture, Tensor | None]:
         check_positions(interventions, self.positions, self.card.id)
         if detailed:
             self._watch_matrices()
-        with capturing(Capture(self.layout, interventions, detailed=detailed)) as capture:
+        seat = Capture(self.layout, interventions, detailed=detailed, keeps_resid=keep_resid)
+        with capturing(seat) as capture:
             options: dict[str, Any] = {"use_cache": False} if "pixel_values" not in inputs else {}
             if logits_at is not None:
                 options["logits_to_keep"] = torch.tensor(logits_at)

@@ -96,9 +96,16 @@ class ScratchModel(Batched, Decodable):
         target: str | Tokens | None = None,
         *,
         interventions: Sequence[Intervention] = (),
+        keep_resid: bool = False,
     ) -> Trace:
-        """Run the model on one input; see :class:`TraceableModel`."""
-        return self.trace_batch([source], [target], interventions=interventions)[0]
+        """Run the model on one input; see :class:`TraceableModel`.
+
+        With ``keep_resid`` this very pass notes the residual stream, too; else whoever asks for it
+        runs the model once more.
+        """
+        return self.trace_batch(
+            [source], [target], interventions=interventions, keep_resid=keep_resid
+        )[0]
 
     def trace_batch(
         self,
@@ -106,13 +113,14 @@ class ScratchModel(Batched, Decodable):
         targets: Sequence[str | Tokens | None] | None = None,
         *,
         interventions: Sequence[Intervention] = (),
+        keep_resid: bool = False,
     ) -> list[Trace]:
         """Trace several inputs in one padded forward pass; see :class:`TraceableModel`."""
         if not sources:
             return []
         read, written = self._read(sources, targets)
         check_positions(interventions, self.positions, self.card.id)
-        run, padding = self._run(read, written, tuple(interventions))
+        run, padding = self._run(read, written, tuple(interventions), keep_resid=keep_resid)
         pairs = list(zip(read, written, strict=True))
         return assemble(run, pairs, padding, self._provenance, tuple(interventions))
 
@@ -151,6 +159,8 @@ class ScratchModel(Batched, Decodable):
         read: list[Tokens],
         written: list[Tokens | None],
         interventions: tuple[Intervention, ...] = (),
+        *,
+        keep_resid: bool = False,
     ) -> tuple[Run, tuple[Padded, Padded | None]]:
         """What runs the model on a batch, and how that is padded."""
         source, target = self._padded([t.ids for t in read]), None
@@ -158,7 +168,9 @@ class ScratchModel(Batched, Decodable):
             target = self._padded([t.ids for t in written if t is not None])
 
         def run(detailed: bool) -> tuple[Seat, Tensor | None]:
-            seat = ScratchCapture(self.layout, interventions, detailed=detailed)
+            seat = ScratchCapture(
+                self.layout, interventions, detailed=detailed, keeps_resid=keep_resid
+            )
             return seat, self._forward(seat, source, target)
 
         return run, (source, target)

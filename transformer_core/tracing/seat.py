@@ -62,6 +62,7 @@ class Seat:
         layout: The model's layout.
         interventions: Changes to make.
         detailed: Whether to note values, outputs, residual stream and activations too.
+        keeps_resid: Whether to note the residual stream, whatever else.
         records: Attention of every input of the batch, by place.
         resid: The residual stream after each layer; layer −1 is what goes into layer 0.
         ff: Feed-forward activations, after the non-linearity.
@@ -71,6 +72,7 @@ class Seat:
     layout: Layout
     interventions: tuple[Intervention, ...] = ()
     detailed: bool = False
+    keeps_resid: bool = field(default=False, kw_only=True)
     records: dict[Place, list[AttentionRecord]] = field(default_factory=dict)
     resid: dict[Place, Tensor] = field(default_factory=dict)
     ff: dict[Place, Tensor] = field(default_factory=dict)
@@ -79,7 +81,7 @@ class Seat:
     @property
     def sees_layers(self) -> bool:
         """Whether the residual stream is to be noted."""
-        return self.detailed
+        return self.detailed or self.keeps_resid
 
     def saw_layer(self, module: nn.Module, entering: Tensor, leaving: Tensor) -> None:
         """Note the residual stream around a layer."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -53,6 +54,7 @@ class Trace:
         recompute: Runs the fuller forward pass; None where only the light capture exists.
         kept_logits: Logits of the light capture, where they are small enough to keep.
         kept_next: Where they are not: those at the last position, of the token that comes next.
+        kept_resid: The residual stream by site, as in :class:`Details`, where it was asked for.
         interventions: What was changed in the model while it ran.
     """
 
@@ -64,6 +66,7 @@ class Trace:
     kept_logits: Tensor | None = None
     interventions: tuple[Intervention, ...] = ()
     kept_next: Tensor | None = None
+    kept_resid: Mapping[str, tuple[Tensor, ...]] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     # -- what it is about -------------------------------------------------------------------
@@ -180,7 +183,8 @@ class Trace:
         Raises:
             NotInTraceError: If there is no such site or layer.
         """
-        stream = self._at(self.details.resid, "decoder" if site == "cross" else site)
+        noted = self.details.resid if self.kept_resid is None else self.kept_resid
+        stream = self._at(noted, "decoder" if site == "cross" else site)
         if not -1 <= layer < len(stream) - 1:
             raise NotInTraceError(
                 f"There is no layer {layer} at {site!r}; layers run from 0 to {len(stream) - 2}, "
@@ -258,9 +262,10 @@ class Trace:
             for record in records
             for tensor in (*record.tensors, *record.overrides.values())
         }
-        for logits in (self.kept_logits, self.kept_next):
-            if logits is not None:
-                storage = logits.untyped_storage()
+        streams = chain.from_iterable((self.kept_resid or {}).values())
+        for tensor in (self.kept_logits, self.kept_next, *streams):
+            if tensor is not None:
+                storage = tensor.untyped_storage()
                 storages[storage.data_ptr()] = storage.nbytes()
         return sum(storages.values())
 
@@ -269,7 +274,7 @@ class Trace:
         """What is this trace's own memory: all but the model, its weights, and what runs it."""
         found: Details | None = self.__dict__.get("details")
         details = () if found is None else (found.attention, found.resid, found.ff, found.logits)
-        kept = (self.kept_logits, self.kept_next)
+        kept = (self.kept_logits, self.kept_next, self.kept_resid)
         return (self.attention, *kept, self.extra, self.source, self.target, *details)
 
     @property
