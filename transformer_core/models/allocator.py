@@ -28,3 +28,15 @@ def keep_freed_memory() -> bool:
         return False
     is_set = mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
     return bool(is_set and mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD))
+
+
+def give_memory_back() -> bool:
+    """Give the system back what was freed, once something large has gone: a model.
+
+    Returns:
+        Whether anything was given back; elsewhere than on Linux with glibc nothing is.
+    """
+    try:
+        return bool(ctypes.CDLL("libc.so.6").malloc_trim(0))
+    except (OSError, AttributeError):
+        return False

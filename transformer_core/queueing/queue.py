@@ -149,9 +149,9 @@ class InferenceQueue(Generic[Item, Result]):
             runs=middle_and_tail([batch.took for batch in batches]),
         )
 
-    def close(self) -> None:
-        """Compute what is in line and end the worker."""
-        self._worker.shutdown(wait=True)
+    def close(self, *, wait: bool = True) -> None:
+        """Compute what is in line and end the worker; nothing more is taken."""
+        self._worker.shutdown(wait=wait)
 
     # -- of one request ---------------------------------------------------------------------
 
