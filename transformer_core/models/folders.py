@@ -297,7 +297,7 @@ def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
+    except (*_CONTRADICTIONS, ImportError, LookupError, RecursionError) as error:
         raise ModelUnavailableError(
             f"{folder} has no tokenizer that can be read: {_first_line(error)}"
         ) from error

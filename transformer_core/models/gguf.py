@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from transformer_core.errors import ModelUnavailableError
+from transformer_core.errors import ModelUnavailableError, TransformerCoreError
 from transformer_core.models.cache import Progress, ignore_progress
 
 VERSION = 1
@@ -54,9 +54,27 @@ def convert(source: Path, folder: Path, *, progress: Progress = ignore_progress)
     try:
         reader = gguf.GGUFReader(source)
         facts = {name: field.contents() for name, field in reader.fields.items()}
-    except (OSError, ValueError, IndexError, KeyError) as error:
-        raise ModelUnavailableError(f"{source} is no readable GGUF file: {error}") from error
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError) as error:
+        raise ModelUnavailableError(
+            f"{source} is no readable GGUF file: {_short(error)}"
+        ) from error
     _check(facts, source)
+    try:
+        _convert(reader, facts, folder, progress)
+    except OSError:
+        raise
+    except Exception as error:  # the tokenizers' library raises no other
+        if isinstance(error, TransformerCoreError):
+            raise
+        raise ModelUnavailableError(
+            f"{source} is damaged or not complete: {type(error).__name__}, {_short(error)}."
+        ) from error
+
+
+def _convert(
+    reader: gguf.GGUFReader, facts: Mapping[str, Any], folder: Path, progress: Progress
+) -> None:
+    """Write what a file holds, once its kind is known."""
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     config = _config(facts, is_tied="output.weight" not in tensors)
     _write_json(folder / "config.json", config)
@@ -64,6 +82,12 @@ def convert(source: Path, folder: Path, *, progress: Progress = ignore_progress)
     _write_tokenizer(facts, folder)
     with (folder / "model.safetensors").open("wb") as file:
         _write_weights(file, tensors, config, progress)
+
+
+def _short(error: Exception) -> str:
+    """An error in one line, no longer than one reads."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= 160 else f"{words[:160]}…"
 
 
 def _check(facts: Mapping[str, Any], source: Path) -> None:
@@ -78,8 +102,8 @@ def _check(facts: Mapping[str, Any], source: Path) -> None:
     for name, allowed in wanted.items():
         if facts.get(name) not in allowed:
             raise ModelUnavailableError(
-                f"{source.name}: {name} is {facts.get(name)!r}, which this converter does not "
-                f"know (only {allowed[0]!r}). Load the model's safetensors from the hub instead."
+                f"{source.name}: {name} is {str(facts.get(name))[:80]!r}, which this converter does "
+                f"not know (only {allowed[0]!r}). Load the model's safetensors from the hub instead."
             )
 
 

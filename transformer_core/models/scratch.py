@@ -109,6 +109,7 @@ def load_model(folder: Path) -> tuple[Transformer, BpeTokenizer]:
         model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     except RuntimeError as error:
         found = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        found = found if len(found) <= 200 else f"{found[:200]}…"
         raise ModelUnavailableError(
             f"{folder}: the weights are not those of its configuration. {found}"
         ) from error

@@ -20,7 +20,7 @@ from transformer_core.tracing.interventions import (
     HideKey,
     sparse_of,
     with_hidden,
-    zeroed_positions,
+    with_zeroed,
 )
 from transformer_core.tracing.records import AttentionRecord
 from transformer_core.tracing.seat import Layout, Place, Seat, capturing, intervened, is_short, own
@@ -61,11 +61,7 @@ class Capture(Seat):
             self.records[place] = self._records(module, qkv, mask, options, output)
             return plain
         chosen = self.chosen(place, len(query))
-        if any(map(zeroed_positions, chosen)):
-            value = value.clone()
-            for item, changes in enumerate(chosen):
-                for position in zeroed_positions(changes):
-                    value[item, :, position] = 0
+        value = with_zeroed(value, chosen)
         if any(isinstance(change, HideKey) for changes in chosen for change in changes):
             mask = _whole_mask(module, query, key, mask, options)
             mask = with_hidden(mask, chosen, is_self=place[0] != "cross")

@@ -176,9 +176,34 @@ def check_interventions(
             )
 
 
-def zeroed_positions(changes: tuple[Change, ...]) -> list[int]:
-    """Positions whose values are to be zeroed."""
-    return [i.position for i in changes if isinstance(i, ZeroValue)]
+def with_zeroed(
+    v: Float[Tensor, "batch head key_pos d_head"], chosen: Sequence[tuple[Change, ...]]
+) -> Float[Tensor, "batch head key_pos d_head"]:
+    """Values with those of the chosen positions zeroed; the same tensor where none is chosen.
+
+    Args:
+        v: Values of a batch.
+        chosen: What each input of the batch gets.
+
+    Raises:
+        InputError: If there is no such position.
+    """
+    zeroed = [
+        (item, change.position)
+        for item, changes in enumerate(chosen)
+        for change in changes
+        if isinstance(change, ZeroValue)
+    ]
+    if not zeroed:
+        return v
+    v, n_key = v.clone(), v.shape[2]
+    for item, position in zeroed:
+        if not 0 <= position < n_key:
+            raise InputError(
+                f"There is no value at position {position}; positions run from 0 to {n_key - 1}."
+            )
+        v[item, :, position] = 0
+    return v
 
 
 def sparse_of(chosen: Sequence[tuple[Change, ...]]) -> list[tuple[SparseAttention, ...]]:
@@ -246,6 +271,7 @@ def imposed(
             patterns[intervention.head] = _fitting(record, intervention)
         elif isinstance(intervention, TopKKeys):
             heads = range(record.n_heads) if intervention.head is None else [intervention.head]
+            _check_head(heads[0], record.n_heads)
             patterns |= {head: top_k_pattern(record, head, k=intervention.k) for head in heads}
     for head, pattern in patterns.items():
         outputs.setdefault(head, pattern @ record.values(head))
@@ -259,8 +285,7 @@ def _ablate(
     outputs: dict[int, Tensor],
 ) -> None:
     head = ablation.head
-    if not 0 <= head < record.n_heads:
-        raise InputError(f"There is no head {head}; heads run from 0 to {record.n_heads - 1}.")
+    _check_head(head, record.n_heads)
     if ablation.mode == "uniform":
         seen = record.visible(head)
         seen = torch.ones(record.n_query, record.n_key) if seen is None else seen.float()
@@ -273,6 +298,11 @@ def _ablate(
     outputs[head] = kept
 
 
+def _check_head(head: int, n_heads: int) -> None:
+    if not 0 <= head < n_heads:
+        raise InputError(f"There is no head {head}; heads run from 0 to {n_heads - 1}.")
+
+
 def _fitting(record: AttentionRecord, replacement: ReplacePattern) -> Tensor:
     wanted = (record.n_query, record.n_key)
     if tuple(replacement.pattern.shape) != wanted:
@@ -280,8 +310,7 @@ def _fitting(record: AttentionRecord, replacement: ReplacePattern) -> Tensor:
             f"The pattern is {tuple(replacement.pattern.shape)}, this head needs {wanted} "
             "(queries × keys)."
         )
-    if not 0 <= replacement.head < record.n_heads:
-        raise InputError(f"There is no head {replacement.head} in this layer.")
+    _check_head(replacement.head, record.n_heads)
     if not torch.allclose(replacement.pattern.sum(-1), torch.ones(wanted[0]), atol=1e-4):
         raise InputError("Every row of a replaced pattern must sum to 1.")
     return replacement.pattern.float()

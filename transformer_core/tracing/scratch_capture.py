@@ -22,7 +22,7 @@ from transformer_core.tracing.interventions import (
     HideKey,
     sparse_of,
     with_hidden,
-    zeroed_positions,
+    with_zeroed,
 )
 from transformer_core.tracing.records import AttentionRecord
 from transformer_core.tracing.seat import Layout, Place, Seat, intervened, is_short, own
@@ -98,12 +98,7 @@ class ScratchCapture(Seat):
 
 def changed(saw: Attended, chosen: list[tuple[Change, ...]], *, is_self: bool) -> Attended:
     """What goes in once values are zeroed, keys hidden and links cut."""
-    v, options = saw.v, saw.options
-    if any(map(zeroed_positions, chosen)):
-        v = v.clone()
-        for item, changes in enumerate(chosen):
-            for position in zeroed_positions(changes):
-                v[item, :, position] = 0
+    v, options = with_zeroed(saw.v, chosen), saw.options
     if any(isinstance(change, HideKey) for changes in chosen for change in changes):
         mask = with_hidden(_whole_mask(saw), chosen, is_self=is_self)
         options = options | {"mask": mask, "is_causal": False}

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from transformer_core.errors import ConfigError
+from transformer_core.errors import ConfigError, InputError
 from transformer_core.functional import best_keys
 
 Scores = Float[Tensor, "batch head query_pos key_pos"]
@@ -173,6 +173,8 @@ def with_links_cut(
     scores = attn_scores()
     kept = torch.ones_like(scores, dtype=torch.bool)
     for rule, items, head in _by_rule(sparse, is_self=is_self):
+        if head is not None and not 0 <= head < scores.shape[1]:
+            raise InputError(f"There is no head {head}; heads run from 0 to {scores.shape[1] - 1}.")
         heads = slice(None) if head is None else slice(head, head + 1)
         kept[items, heads] &= kept_links(rule, scores[items, heads])
     if mask.dtype == torch.bool:
