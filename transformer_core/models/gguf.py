@@ -102,8 +102,8 @@ def _check(facts: Mapping[str, Any], source: Path) -> None:
     for name, allowed in wanted.items():
         if facts.get(name) not in allowed:
             raise ModelUnavailableError(
-                f"{source.name}: {name} is {str(facts.get(name))[:80]!r}, which this converter does "
-                f"not know (only {allowed[0]!r}). Load the model's safetensors from the hub instead."
+                f"{source.name}: {name} is {str(facts.get(name))[:80]!r}, which is not known here "
+                f"(only {allowed[0]!r}). Load the model's safetensors from the hub instead."
             )
 
 
