@@ -77,7 +77,7 @@ def assemble(
     fuller = _Once(run)
     next_logits = None
     if logits is not None and logits.dim() == 3 and _is_last_only(logits, padding):
-        next_logits = logits[:, -1]
+        next_logits = logits[:, -1] if logits.shape[1] else None
         logits = None
     traces = []
     for item, (source, target) in enumerate(tokens):

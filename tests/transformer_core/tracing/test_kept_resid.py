@@ -48,3 +48,12 @@ def test_it_counts_in_the_bytes_of_a_trace_and_is_not_kept_unasked(model: Any) -
     assert plain.kept_resid is None
     streams = [t for stream in kept.kept_resid.values() for t in stream]
     assert kept.nbytes == plain.nbytes + sum(t.nbytes for t in streams)
+
+
+def test_without_logits_a_decoder_computes_them_when_they_are_asked_for(tmp_path: Path) -> None:
+    model: Any = load(str(make_tiny("gpt2", tmp_path)))
+    plain, lean = (model.trace(TEXT, keep_logits=keep) for keep in (True, False))
+    assert (lean.kept_logits, lean.kept_next) == (None, None)
+    assert lean.nbytes == plain.nbytes - plain.kept_logits.nbytes
+    torch.testing.assert_close(lean.logits, plain.logits)
+    torch.testing.assert_close(lean.next_logits, plain.next_logits)
