@@ -123,3 +123,7 @@ class QueueTimeoutError(BusyError):
 
 class SupersededError(StoppedError):
     """A request that a newer one of the same session replaced; nobody waits for it any more."""
+
+
+class OutOfMemoryError(TransformerCoreError):
+    """Work that the machine has no memory for; the message says how much was asked for."""

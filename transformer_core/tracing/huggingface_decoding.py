@@ -33,6 +33,7 @@ from transformer_core.tracing.huggingface_settings import (
     start_id,
 )
 from transformer_core.tracing.huggingface_unembedding import unembed
+from transformer_core.tracing.memory import TellsMemory
 from transformer_core.tracing.records import Details
 from transformer_core.tracing.stepping import Reading
 from transformer_core.tracing.trace import Provenance, Trace
@@ -189,6 +190,7 @@ class HuggingFaceStepper:
             logits=logits,
         )
 
+    @TellsMemory()
     @torch.inference_mode()
     def _run(self, inputs: dict[str, Any], *, n_before: int) -> Reading:
         noted = None

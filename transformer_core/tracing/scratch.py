@@ -19,6 +19,7 @@ from transformer_core.tracing.assembly import Batch, Padded, Run, assemble, asse
 from transformer_core.tracing.batching import Batched
 from transformer_core.tracing.decodable import Decodable
 from transformer_core.tracing.interventions import Intervention
+from transformer_core.tracing.memory import TellsMemory
 from transformer_core.tracing.positions import check_positions, find_positions, watch_positions
 from transformer_core.tracing.scratch_capture import ScratchCapture, install_hooks, layout_of
 from transformer_core.tracing.scratch_decoding import ScratchStepper
@@ -180,6 +181,7 @@ class ScratchModel(Batched, Decodable):
         card = self.card
         return Provenance(card.id, card.name, card.family, card.revision)
 
+    @TellsMemory()
     @torch.inference_mode()
     def _forward(self, seat: ScratchCapture, source: Padded, target: Padded | None) -> Tensor:
         """Logits of a batch. Padding stands at the end: causality alone hides the target's."""
@@ -197,6 +199,7 @@ class ScratchModel(Batched, Decodable):
 
     # -- writing ----------------------------------------------------------------------------
 
+    @TellsMemory()
     def write(self, sources: Sequence[Sequence[int]], strategy: Strategy) -> list[Hypothesis]:
         """Write a target for each source, in one batch and in order, without tracing.
 

@@ -15,6 +15,7 @@ from transformer_core.model.attention import MultiHeadAttention
 from transformer_core.tokenization.tokens import Tokens
 from transformer_core.tracing.history import History, Noted, trace_of
 from transformer_core.tracing.huggingface_settings import room_for
+from transformer_core.tracing.memory import TellsMemory
 from transformer_core.tracing.records import Details
 from transformer_core.tracing.scratch_capture import Attended, ScratchCapture
 from transformer_core.tracing.seat import Place, capturing
@@ -153,6 +154,7 @@ class ScratchStepper:
             logits=logits,
         )
 
+    @TellsMemory()
     @torch.inference_mode()
     def _run(self, ids: Int[Tensor, "row new_pos"]) -> Reading:
         if not self._is_recording:
