@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ class Figure:
         value: Its median, or the one value there is.
         low, high: Quartiles; None for a figure that does not vary.
         bar: What it may be at most; None for a figure that is only told.
+        is_floor: The bar is what it must be at least.
         unit: Of value and bar; ``×`` for a ratio.
         n: How many runs.
     """
@@ -33,26 +34,39 @@ class Figure:
     low: float | None = None
     high: float | None = None
     n: int = 1
+    is_floor: bool = False
 
     @classmethod
     def of(
-        cls, what: str, values: Sequence[float], *, bar: float | None = None, unit: str = "×"
+        cls,
+        what: str,
+        values: Sequence[float],
+        *,
+        bar: float | None = None,
+        unit: str = "×",
+        is_floor: bool = False,
     ) -> "Figure":
         """The median of runs, with its quartiles."""
         low, middle, high = statistics.quantiles(values, n=4)
-        return cls(what, middle, bar, unit, low, high, len(values))
+        return cls(what, middle, bar, unit, low, high, len(values), is_floor)
 
     @property
     def is_met(self) -> bool:
         """Whether the bar holds; figures without one always do."""
-        return self.bar is None or self.value <= self.bar
+        if self.bar is None:
+            return True
+        return self.value >= self.bar if self.is_floor else self.value <= self.bar
 
     def row(self) -> str:
         """A line of a Markdown table."""
         measured = _number(self.value, self.unit)
         if self.low is not None and self.high is not None:
             measured += f" ({_number(self.low, '')} – {_number(self.high, '')}, n = {self.n})"
-        bar = "" if self.bar is None else f"≤ {_number(self.bar, self.unit)}"
+        bar = (
+            ""
+            if self.bar is None
+            else f"{'≥' if self.is_floor else '≤'} {_number(self.bar, self.unit)}"
+        )
         verdict = "" if self.bar is None else ("yes" if self.is_met else "**no**")
         return f"| {self.what} | {measured} | {bar} | {verdict} |"
 
@@ -79,16 +93,34 @@ def machine() -> dict[str, Any]:
     }
 
 
-def publish(name: str, figures: Sequence[Figure], where: dict[str, Any]) -> int:
-    """Print the table, save it as JSON, and tell by the exit code whether every bar holds."""
+def publish(
+    name: str,
+    figures: Sequence[Figure],
+    where: dict[str, Any],
+    notes: Mapping[str, str] | None = None,
+) -> int:
+    """Print the table, save it as JSON, and tell by the exit code whether every bar holds.
+
+    Args:
+        name: Of the file.
+        figures: The table's lines.
+        where: The machine, and versions.
+        notes: What a name in the table stands for.
+    """
     print("| what | measured (quartiles) | bar | met |\n|---|---|---|---|")
     for figure in figures:
         print(figure.row())
     facts = ", ".join(f"{key} {value}" for key, value in where.items())
+    for who, note in (notes or {}).items():
+        print(f"\n{who}: {note}.")
     print(f"\n{facts}")
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    content = {"machine": where, "figures": [asdict(f) | {"is_met": f.is_met} for f in figures]}
+    content = {
+        "machine": where,
+        "notes": dict(notes or {}),
+        "figures": [asdict(f) | {"is_met": f.is_met} for f in figures],
+    }
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"saved in {path}")
     return 0 if all(figure.is_met for figure in figures) else 1
