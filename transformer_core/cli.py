@@ -51,9 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TransformerCoreError as error:
         return _bad_input(str(error))
     except OSError as error:
-        if error.filename is None or isinstance(error, BrokenPipeError):
+        if error.strerror is None or isinstance(error, BrokenPipeError):
             raise
-        return _bad_input(f"{error.filename}: {error.strerror}.")
+        where = error.filename or getattr(args, "out", None) or "A file cannot be written"
+        return _bad_input(f"{where}: {error.strerror}.")
     return result
 
 

@@ -127,3 +127,7 @@ class SupersededError(StoppedError):
 
 class OutOfMemoryError(TransformerCoreError):
     """Work that the machine has no memory for; the message says how much was asked for."""
+
+
+class StorageError(TransformerCoreError):
+    """A file that cannot be written; the message says which, why, and what to do."""

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transformer_core.config import TransformerConfig
-from transformer_core.errors import ConfigError, FileFormatError, ModelUnavailableError
+from transformer_core.errors import (
+    ConfigError,
+    FileFormatError,
+    ModelUnavailableError,
+    StorageError,
+)
 
 if TYPE_CHECKING:
     from transformer_core.model import Transformer
@@ -41,8 +46,10 @@ def save_model(
 
     Raises:
         FileFormatError: If a weight is too large for float16.
+        StorageError: If there is no room or no permission for it.
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
@@ -56,11 +63,17 @@ def save_model(
         name: (tensor.half() if in_16_bits else tensor).contiguous()
         for name, tensor in weights.items()
     }
-    folder.mkdir(parents=True, exist_ok=True)
     config = {"model_type": MODEL_TYPE} | model.config.to_dict()
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    tokenizer.save(folder / TOKENIZER)
-    save_file(kept, folder / WEIGHTS, metadata={"format": "pt"})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(kept, folder / WEIGHTS, metadata={"format": "pt"})
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        tokenizer.save(folder / TOKENIZER)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"The model cannot be written to {folder}: {error}. Make room on the disk, or choose "
+            "another folder."
+        ) from error
 
 
 def read_own_config(folder: Path) -> TransformerConfig:

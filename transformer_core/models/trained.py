@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformer_core.errors import BusyError, FileFormatError, ModelUnavailableError
+from transformer_core.errors import BusyError, FileFormatError, ModelUnavailableError, StorageError
 from transformer_core.models.cache import cache_folder
 from transformer_core.models.scratch import CONFIG, TOKENIZER, WEIGHTS, read_own_config, save_model
 
@@ -88,9 +88,15 @@ def keep_model(
     }
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "model"
-        save_model(folder, model, tokenizer, in_16_bits=False)
         text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-        (folder / CARD).write_text(text, encoding="utf-8")
+        try:
+            save_model(folder, model, tokenizer, in_16_bits=False)
+            (folder / CARD).write_text(text, encoding="utf-8")
+        except (OSError, StorageError) as error:
+            raise BusyError(
+                "The model cannot be kept: this server's disk is full, or may not be written to. "
+                "Its operator must make room."
+            ) from error
         return _adopt(folder, name)
 
 

@@ -1,6 +1,7 @@
 """Traces as NPZ files: plain arrays and one JSON header, never a pickle."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transformer_core.errors import FileFormatError, InputError
+from transformer_core.errors import FileFormatError, InputError, StorageError
 from transformer_core.tokenization.tokens import Tokens
 from transformer_core.tracing import vision
 from transformer_core.tracing.archives import Arrays, read_arrays
@@ -24,7 +25,11 @@ _TENSORS = ("q", "k", "mask", "bias", "v", "z")
 
 
 def save_trace(trace: Trace, path: Path, *, details: bool) -> None:
-    """Write a trace; the file appears whole or not at all."""
+    """Write a trace; the file appears whole or not at all.
+
+    Raises:
+        StorageError: If there is no room or no permission for it.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     records: dict[str, list[dict[str, Any]]] = {}
     for site in trace.sites:
@@ -48,10 +53,22 @@ def save_trace(trace: Trace, path: Path, *, details: bool) -> None:
     }
     header |= vision.put(arrays, trace)
     arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    _write(path, arrays)
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}. Make room on the disk, choose "
+            "another folder, or save without details."
+        ) from error
 
 
 def load_trace(path: Path) -> Trace:
