@@ -51,8 +51,7 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         """Quantise x row by row, multiply, scale back."""
-        product = int8_product(x, self.weight, self.scale)
-        return product if self.bias is None else product + self.bias
+        return int8_product(x, self.weight, self.scale, self.bias)
 
 
 class Int8Embedding(nn.Module):
@@ -98,8 +97,7 @@ class Int8Unembedding(nn.Module):
     ) -> Float[Tensor, "batch pos vocab"]:
         """Compute the logits."""
         table = self._embedding[0]
-        logits = int8_product(hidden, table.weight, table.row_scale)
-        return logits if self.bias is None else logits + self.bias
+        return int8_product(hidden, table.weight, table.row_scale, self.bias)
 
 
 def rounded(
@@ -107,7 +105,7 @@ def rounded(
 ) -> tuple[Int8[Tensor, "row column"], Float[Tensor, "row 1"]]:
     """Codes from −127 to 127 and the scale of each row; codes × scale is the matrix, nearly."""
     matrix = matrix.detach().float()
-    scale = matrix.abs().amax(dim=-1, keepdim=True).clamp_min(1e-12) / _LARGEST
+    scale = matrix.abs().amax(dim=-1, keepdim=True).clamp_min_(1e-12).div_(_LARGEST)
     return (matrix / scale).round_().to(torch.int8), scale
 
 
@@ -115,12 +113,14 @@ def int8_product(
     x: Float[Tensor, "*batch d_in"],
     codes: Int8[Tensor, "d_out d_in"],
     scale: Float[Tensor, " d_out"],
+    bias: Float[Tensor, " d_out"] | None = None,
 ) -> Float[Tensor, "*batch d_out"]:
-    """Compute x Wᵀ by integers."""
+    """Compute x Wᵀ + b by integers; where few rows are multiplied, calls cost more than numbers."""
     flat = x.reshape(-1, x.shape[-1])
     rows, row_scale = rounded(flat)
-    product: Tensor = torch._int_mm(rows, codes.t()).float()
-    return product.mul_(row_scale).mul_(scale).view(*x.shape[:-1], len(scale))
+    product: Tensor = torch._int_mm(rows, codes.t()) * row_scale
+    product = product.mul_(scale) if bias is None else torch.addcmul(bias, product, scale)
+    return product.view(*x.shape[:-1], len(scale))
 
 
 def quantized(model: Any, precision: Precision, *, name: str = "") -> Variant:
