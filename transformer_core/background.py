@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from transformer_core.errors import StoppedError, TransformerCoreError
 
@@ -36,6 +36,10 @@ class _Watcher:
     seen: float
     there: float
     is_there: Callable[[], bool]
+
+
+def _nothing(_: ShouldStop) -> Iterator[Any]:
+    return iter(())
 
 
 class Work(Generic[T]):
@@ -170,6 +174,7 @@ class Work(Generic[T]):
             if not self._is_over:
                 self._told.set()
                 self._is_over = not self._is_running
+                self._forget()
             self._changed.notify_all()
 
     def join(self, timeout: float | None = None) -> None:
@@ -218,7 +223,13 @@ class Work(Generic[T]):
             with self._changed:
                 self._is_running, self._share, self._error = False, 0.0, error
                 self._is_over = has_ended or bool(error) or self._told.is_set()
+                self._forget()
                 self._changed.notify_all()
+
+    def _forget(self) -> None:
+        """Keep nothing alive that only running needs: what is over never runs again."""
+        if self._is_over:
+            self._run = _nothing
 
     def _run_through(self) -> bool:
         """Whether it came to its end by itself."""

@@ -186,6 +186,10 @@ class ByteCache(Generic[V]):
 
     # -- seeing -----------------------------------------------------------------------------
 
+    def holds(self, block: Hashable) -> bool:
+        """Whether something that is kept keeps this block of memory alive."""
+        return bool(self._held[block])  # a Counter adds nothing where it is only asked
+
     def usage(self) -> Usage:
         """How full it is."""
         with self._lock:

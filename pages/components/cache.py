@@ -96,6 +96,11 @@ def _present(session_id: str) -> str:
     return session_id
 
 
+def n_sessions() -> int:
+    """How many sessions have a browser and have asked for a model."""
+    return len(_here)
+
+
 # -- models ---------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.components.attention_view import attention_view
-from pages.components.cache import model_of
+from pages.components.cache import model_of, remembered
 from pages.components.efficiency_method import Method, Shown, choose, compared, comparison_files
 from pages.components.head_controls import head_controls
 from pages.components.messages import plain, show_error
@@ -114,14 +114,15 @@ def rule_of(kind: str, value: float, first: int) -> Any:
     return Window(int(value), first) if kind == "Window" else Blocks(int(value), first)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Reading with fewer links")
+@remembered
 def effect_of(model_id: str, text: str, kind: str, value: float, first: int) -> SparseEffect:
     """What a rule does to a text."""
     from pages.components.cache import trace_of
     from transformer_core.efficiency.sparse import sparse_effect
 
     plain_trace = trace_of(model_id, text)
-    return sparse_effect(model_of(model_id), plain_trace, rule_of(kind, value, first))
+    with st.spinner("Reading with fewer links"):
+        return sparse_effect(model_of(model_id), plain_trace, rule_of(kind, value, first))
 
 
 def _controls() -> tuple[str, float, int]:

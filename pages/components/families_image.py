@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.components.cache import model_of
+from pages.components.cache import model_of, remembered
 from pages.components.drawing import drawing_pad
 from pages.components.messages import plain
 from transformer_core.models.catalogue import SHIPPED
@@ -45,7 +45,7 @@ def examples() -> Examples:
     return held_out(SHIPPED / DIGITS)
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@remembered
 def trace_of_image(model_id: str, image: bytes | int) -> Trace:
     """Trace a picture once."""
     from transformer_core.models.vision_digits import as_picture

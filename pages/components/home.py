@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from pages.components.attention_view import attention_view
-from pages.components.cache import writer_of
+from pages.components.cache import remembered, writer_of
 from pages.components.messages import show_warning
 from pages.components.navigation import find_page
 from transformer_core.figures import home
@@ -36,16 +36,24 @@ def has_model() -> bool:
     return False
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
 def parts_of(text: str) -> list[str]:
     """The parts of a text that the model translates one by one."""
-    return home.parts_of(writer_of(home.MODEL), text)
+    return _parts_of(home.MODEL, text)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
 def pictures_of(text: str) -> home.Pictures:
     """Translate a sentence once, for everybody."""
-    return home.pictures_of(writer_of(home.MODEL), text)
+    return _pictures_of(home.MODEL, text)
+
+
+@remembered
+def _parts_of(model_id: str, text: str) -> list[str]:
+    return home.parts_of(writer_of(model_id), text)
+
+
+@remembered
+def _pictures_of(model_id: str, text: str) -> home.Pictures:
+    return home.pictures_of(writer_of(model_id), text)
 
 
 def choose_part(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.components.cache import model_of
+from pages.components.cache import model_of, remembered
 
 if TYPE_CHECKING:
     from transformer_core.analysis.layer_walk import LayerWalk
@@ -79,7 +79,7 @@ class Inside:
         return _attribution(self.model_id, trace.text, trace.target_text, position, trace)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@remembered
 def _walk(
     model_id: str, text: str, target: str | None, place: tuple[str, int], _trace: Trace
 ) -> LayerWalk:
@@ -92,7 +92,7 @@ def _walk(
     return walk(watch_parts(model_of(model_id), _trace, layers={place}), place)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@remembered
 def _all_parts(model_id: str, text: str, target: str | None, _trace: Trace) -> Parts:
     from transformer_core.tracing.parts import watch_parts
 
@@ -113,14 +113,15 @@ def _is_small(trace: Trace) -> bool:
     return n_bytes <= MAX_KEPT
 
 
-@st.cache_resource(max_entries=16, show_spinner="Taking the logits apart")
+@remembered
 def _attribution(
     model_id: str, text: str, target: str | None, position: int, _trace: Trace
 ) -> Attribution:
     from transformer_core.analysis.logit_attribution import attribute
 
     del text, target
-    return attribute(model_of(model_id), _trace, position)
+    with st.spinner("Taking the logits apart"):
+        return attribute(model_of(model_id), _trace, position)
 
 
 def layer_controls(trace: Trace, *, with_layer: bool, with_head: bool) -> tuple[str, int, int]:

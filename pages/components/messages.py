@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import streamlit as st
 
 from pages.components.access import is_public
+from transformer_core.errors import QueueFullError, QueueTimeoutError
 from transformer_core.redaction import without_paths
 
 if TYPE_CHECKING:
@@ -27,8 +29,11 @@ def plain(text: str) -> str:
 
 
 def show_error(error: TransformerCoreError | str) -> None:
-    """Say what went wrong, at the place where it did."""
+    """Say what went wrong, at the place where it did; who finds the server busy may try again."""
     st.error(reason(error), icon=":material/error:")
+    if isinstance(error, QueueFullError | QueueTimeoutError):
+        # A click runs this again, whatever the button is called; several may stand on a page.
+        st.button("Try again", icon=":material/refresh:", key=f"try-again-{uuid4().hex}")
 
 
 def show_warning(text: str) -> None:

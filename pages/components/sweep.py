@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from pages.components.cache import model_of
+from pages.components.cache import model_of, remembered
 from pages.components.messages import show_error
 from pages.components.watching import leave, look
 from transformer_core.figures import ablation as figures
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     site: str
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@remembered
 def sweep_of(asked: Asked, mode: AblationMode, _trace: Trace) -> HeadSweep:
     """One sweep for all who look at the same.
 

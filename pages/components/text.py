@@ -65,5 +65,4 @@ def _ask_for_beginning(model_id: str, text: str) -> None:
 
 def _trace(model_id: str, text: str, target: str | None) -> Trace:
     is_cut = st.session_state.get(_CUT) == (model_id, text)
-    with st.spinner("Tracing the text"):
-        return (trace_of_beginning if is_cut else trace_of)(model_id, text, target)
+    return (trace_of_beginning if is_cut else trace_of)(model_id, text, target)

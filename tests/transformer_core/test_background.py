@@ -1,10 +1,12 @@
 """Work in a thread: seen while it runs, shared, stopped when told, outliving nobody's interest."""
 
+import gc
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -226,3 +228,22 @@ Work.once(compute).watch()
     done = subprocess.run([sys.executable, "-c", code], timeout=50, check=False)
     assert done.returncode == 0
     assert time.monotonic() - begun < 40
+
+
+def test_work_that_is_over_keeps_nothing_alive_that_only_running_needs() -> None:
+    class Large:
+        """What is worked on."""
+
+    large = Large()
+    gone = weakref.ref(large)
+
+    def run(_: ShouldStop, large: Large = large) -> Iterator[str]:
+        yield type(large).__name__
+
+    work = Work(run)
+    del run, large
+    assert work.watch(wait=PATIENCE) == "Large"
+    work.join(PATIENCE)
+    gc.collect()
+    assert gone() is None
+    assert work.result == "Large"

@@ -35,6 +35,11 @@ class HeadSweep:
         self.work: Work[int] = Work(self._measure, takes_turns=True)
 
     @property
+    def own_parts(self) -> tuple[object, ...]:
+        """What counts as its memory: the trace, not the model."""
+        return self._what[1], self._known
+
+    @property
     def importance(self) -> Float[Tensor, "layer head"]:
         """Effect of each head alone; NaN where it is not known yet."""
         sizes = torch.full(self._shape, torch.nan)

@@ -83,7 +83,9 @@ class Shared:
         self.models = ByteCache[Any](
             settings.model_cache_megabytes * 2**20, _weigh_model, on_drop=self._forget
         )
-        self.kept = ByteCache[Any](settings.trace_cache_megabytes * 2**20, weigh, mark=_has_details)
+        self.kept = ByteCache[Any](
+            settings.trace_cache_megabytes * 2**20, self._weigh, mark=_has_details
+        )
         self.queue = InferenceQueue[Wanted, Any](
             self._compute,
             Limits(settings.queue_length, settings.queue_window_ms / 1000, settings.batch_size),
@@ -204,6 +206,11 @@ class Shared:
                 kept[one.key] = trace
                 self.kept.put(one.key, trace)
         return [kept[one.key] for one in wanted]
+
+    def _weigh(self, value: Any) -> Blocks:
+        """What a value keeps alive beside the models, whose weights it may refer to."""
+        blocks = weigh(value)
+        return {block: size for block, size in blocks.items() if not self.models.holds(block)}
 
     # -- sessions ---------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.components.cache import is_loaded, model_of, trace_of
+from pages.components.cache import is_loaded, model_of, remembered, trace_of
 from pages.components.model_picker import model_name, models_here
 from pages.components.positions.models import loaded
 from pages.components.positions.view import Kind, PositionsView, Settings, code_of
@@ -49,21 +49,21 @@ def _opening(more: str) -> Callable[[Settings], str]:
     return opening
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@remembered
 def _reordered(model_id: str, text: str, order: Order, seed: int) -> Reordered:
     from transformer_core.analysis.positions_live import read_reordered
 
     return read_reordered(model_of(model_id), trace_of(model_id, text), order, seed=seed)
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@remembered
 def _shifted(model_id: str, text: str, n_front: int) -> Shifted:
     from transformer_core.analysis.positions_live import put_in_front
 
     return put_in_front(model_of(model_id), trace_of(model_id, text), n_front)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@remembered
 def _away(model_id: str, text: str) -> Trace:
     from transformer_core.analysis.positions_live import take_away
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.components import second_side
 from pages.components.attention_view import attention_view
+from pages.components.cache import remembered
 from pages.components.messages import reason
 from pages.components.second_side import Rank
 from pages.components.views.view import Situation, View
@@ -140,7 +141,7 @@ def _rank(now: Situation) -> Rank:
     return rank
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@remembered
 def _ranking(asked: Asked, _sides: tuple[Side, Side]) -> Ranking:
     rank = compare.rank_heads if asked.head is None else compare.closest_heads
     return rank(*_sides, Reading(*asked.reading))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from pages.components.attention_view import attention_view
-from pages.components.cache import model_of
+from pages.components.cache import model_of, remembered
 from pages.components.sweep import Asked, sweep_controls, sweep_of
 from pages.components.views.view import Situation, View
 from transformer_core.errors import InputError
@@ -182,7 +182,7 @@ def _change_modes(asked: Asked) -> None:
     kept[name] = tuple((layer, head, mode) for layer, head, _ in kept.get(name, ()))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@remembered
 def _effect(asked: Asked, switches: Switches, _trace: Trace) -> tuple[Effect | None, list[Check]]:
     """What the switches do, and how that was checked."""
     from transformer_core.analysis import ablation

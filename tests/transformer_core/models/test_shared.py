@@ -195,3 +195,12 @@ def test_a_connection_that_breaks_and_comes_back_keeps_its_model(server: Server)
 def test_a_key_names_a_model_at_any_depth() -> None:
     assert is_about(("walk", ("bert", 1)), "bert")
     assert not is_about(("walk", ("bertram", 1)), "bert")
+
+
+def test_weights_that_a_kept_value_refers_to_count_with_the_model(server: Server) -> None:
+    model: Any = server.shared.model_of("bert")
+    weight = next(model.module.parameters())
+    before = server.shared.kept.usage().n_bytes
+    server.shared.kept.of("logits", lambda: (weight, weight.new_zeros(25)))
+    added = server.shared.kept.usage().n_bytes - before
+    assert 100 <= added < 100 + weight.nbytes
