@@ -142,8 +142,11 @@ class Settings(BaseSettings):
 
 
 @lru_cache(maxsize=8)
-def _settings(_environment: tuple[tuple[str, str], ...]) -> Settings:
+def _settings(_environment: tuple[int | str | None, ...]) -> Settings:
     return Settings.read()
+
+
+_VARIABLES = tuple(PREFIX + field.upper() for field in Settings.model_fields)
 
 
 def settings() -> Settings:
@@ -152,7 +155,9 @@ def settings() -> Settings:
     Raises:
         ConfigError: If one cannot be used.
     """
-    return _settings(tuple(pair for pair in os.environ.items() if pair[0].startswith(PREFIX)))
+    # Asked for several times in every run of a page: only the own variables are looked at, and how
+    # many there are of all, which tells when a misspelt one comes.
+    return _settings((len(os.environ), *map(os.environ.get, _VARIABLES)))
 
 
 def variable(field: str) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 import streamlit as st
 
 from pages.components.access import access
+from pages.components.listed import listed
 from pages.components.messages import show_warning
 from pages.components.other_model import OtherModel
-from transformer_core.models.catalogue import ModelCard, find_card, megabytes, models
+from transformer_core.models.catalogue import ModelCard, find_card, megabytes
 from transformer_core.models.lookup import is_here
 from transformer_core.models.names import local_path
 
@@ -89,12 +90,12 @@ def offered(elsewhere: Iterable[str], other: str) -> list[str]:
 
 def _cards(kind: str) -> tuple[dict[str, ModelCard], dict[str, ModelCard]]:
     """The models that are here, with those that this session opened, and those to be got."""
-    listed = [card for card in models() if card.reads == kind]
-    here = {card.id: card for card in listed if card.is_available}
+    cards = [card for card in listed() if card.reads == kind]
+    here = {card.id: card for card in cards if card.is_available}
     opened = st.session_state.get(_OPENED, {}).get(kind, [])
     for name in filter(access().may_open, opened):
         here.setdefault(name, _opened_card(name))
-    return here, {card.id: card for card in listed if card.id not in here}
+    return here, {card.id: card for card in cards if card.id not in here}
 
 
 def open_model(name: str, kind: str = "text") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components.access import access
+from pages.components.listed import look_again
 from pages.components.messages import plain, show_error
 from pages.components.text import WHOLE
 from transformer_core.errors import ModelUnavailableError
@@ -157,6 +158,7 @@ class OtherModel:
                 self._set(download=None, found=None, problem=standing.error, is_open=True)
                 st.rerun()
             if standing.is_done:
+                look_again()
                 self._set(download=None, is_open=False, ready=self._get("wanted"))
                 st.rerun()
             with st.container(horizontal=True, vertical_alignment="bottom"):
