@@ -1,7 +1,8 @@
 """One server for all browser tests, and a page of Chromium for each."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -60,6 +61,14 @@ def open_traced(page: Page, url: str) -> Page:
     page.wait_for_selector(TRACED, timeout=90_000)
     settle(page)
     return page
+
+
+def wait_until(page: Page, look: Callable[[], bool], *, timeout: float = PATIENCE) -> None:
+    """Look at the page again and again until what is looked for is there."""
+    end = time.monotonic() + timeout / 1000
+    while not look():
+        assert time.monotonic() < end, "What was waited for has not come."
+        page.wait_for_timeout(50)
 
 
 def trace_text(page: Page, text: str) -> None:

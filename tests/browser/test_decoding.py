@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import transformer_core as tc
+from tests.browser.conftest import wait_until
 from tests.browser.test_accessibility import findings
 from tests.support.live_app import LiveApp
 from tests.support.tiny_translator import make_translator
@@ -144,11 +145,11 @@ def test_keys_go_from_step_to_step_and_a_click_asks_for_a_fork(show: Show, model
     # A file has no server, so the button is hidden there; what it asks for is the same.
     button = page.locator(f".candidate-row:has([data-id='{other}']) button:not(.candidate)")
     button.evaluate("node => node.click()")
-    assert page.evaluate("attentionCalls") == [["fork", [0, other]]]
+    wait_until(page, lambda: page.evaluate("attentionCalls") == [["fork", [0, other]]])
     # The token stands at once, before the model has written on.
     begun = page.locator(".prefix .begun")
-    assert begun.inner_text() == model.tokenizer.show(other)
-    assert page.locator(".prefix button").count() == 0
+    expect(begun).to_have_text(model.tokenizer.show(other))
+    expect(page.locator(".prefix button")).to_have_count(0)
 
 
 def texts_of(model: Any, *strategies: Strategy) -> list[Any]:
@@ -201,7 +202,7 @@ def test_attention_is_on_words_and_on_request_on_tokens(show: Show, model: Any) 
         reading.get_by_role("button", name=label).click()
         reading.get_by_role("button", name="Tokens").click()
         weights = steps[2].pattern(site, layer=steps[2].n_layers(site) - 1).mean(dim=0)
-        assert reading.locator(".word").count() == len(weights)
+        expect(reading.locator(".word")).to_have_count(len(weights))
         reading.get_by_role("button", name="Words").click()
         words = [
             (word, [position for position in word.positions if position < len(weights)])

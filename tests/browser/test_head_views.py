@@ -1,11 +1,12 @@
 """Head cards, and attention or cause, by themselves in the page that is exported."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.support.traces import random_record, tokens_of, trace_of
 from transformer_core.analysis.causes import LeaveOneOut
@@ -72,21 +73,21 @@ def test_cards_are_filtered_by_role(show: Show, trace: Trace) -> None:
     picker = page.get_by_label("Show")
     assert picker.locator("option").all_inner_texts()[0] == "all heads (2)"
     picker.select_option("induction")
-    rows = page.locator(".main table td").all_text_contents()
-    assert len(rows) == 1
-    assert rows[0].startswith("L0 H1: induction 0.90 ± 0.03, shuffled 0.03; first token 0.95")
+    expect(page.locator(".main table td")).to_have_text(
+        [re.compile("^L0 H1: induction 0.90 ± 0.03, shuffled 0.03; first token 0.95")]
+    )
     picker.select_option("none")
-    assert page.locator(".main table td").all_text_contents()[0].startswith("L0 H0: no clear role")
+    expect(page.locator(".main table td").first).to_contain_text("L0 H0: no clear role")
     picker.select_option("same token")
-    assert "No head plays the role “same token” clearly" in page.locator(".readout").inner_text()
-    assert len(page.locator(".main table td").all_text_contents()) == 2
+    expect(page.locator(".readout")).to_contain_text("No head plays the role “same token” clearly")
+    expect(page.locator(".main table td")).to_have_count(2)
 
 
 def test_a_head_at_work_comes_before_one_without_a_role(show: Show, trace: Trace) -> None:
     page = show(head_cards(trace, HERE, roles()))
-    assert page.locator(".main table td").first.text_content().startswith("L0 H1")  # type: ignore[union-attr]
+    expect(page.locator(".main table td").first).to_have_text(re.compile("^L0 H1"))
     page.get_by_label("Sort by").select_option("layer")
-    assert page.locator(".main table td").first.text_content().startswith("L0 H0")  # type: ignore[union-attr]
+    expect(page.locator(".main table td").first).to_have_text(re.compile("^L0 H0"))
 
 
 def test_a_card_opens_its_head_by_key_and_click(show: Show, trace: Trace) -> None:
@@ -94,8 +95,8 @@ def test_a_card_opens_its_head_by_key_and_click(show: Show, trace: Trace) -> Non
     page.get_by_label("Sort by").select_option("layer")
     page.locator(STAGE).focus()
     page.keyboard.press("ArrowLeft")
-    assert "L0 H0: no clear role" in page.locator("[aria-live]").inner_text()
-    assert page.locator(".detail h3").inner_text() == "L0 H0: no clear role"
+    expect(page.locator("[aria-live]")).to_contain_text("L0 H0: no clear role")
+    expect(page.locator(".detail h3")).to_have_text("L0 H0: no clear role")
     page.keyboard.press("Enter")
     page.locator(STAGE).click(position={"x": 300, "y": 30})
     calls = page.evaluate("globalThis.attentionCalls")
@@ -147,9 +148,9 @@ def test_the_correlations_are_those_of_the_chosen_token(show: Show, trace: Trace
 def test_special_tokens_can_be_left_out_and_sources_sorted(show: Show, trace: Trace) -> None:
     page = show(attention_or_cause(trace, HERE, causes()))
     names = page.locator(".main table tbody th")
-    assert names.all_text_contents() == WORDS  # a token is text, never markup
+    expect(names).to_have_text(WORDS)  # a token is text, never markup
     page.get_by_role("button", name="Without", exact=True).click()
-    assert names.all_text_contents() == WORDS[1:-1]
+    expect(names).to_have_text(WORDS[1:-1])
     page.get_by_label("Order").select_option("value_zeroing")
     column = [float(numbers_of(page, token)[3]) for token in names.all_text_contents()]
     assert column == sorted(column, reverse=True)
@@ -159,8 +160,8 @@ def test_a_click_on_a_token_asks_the_same_of_it(show: Show, trace: Trace) -> Non
     page = show(attention_or_cause(trace, HERE, causes()))
     page.locator("select.tok.query").select_option("4")
     page.locator(STAGE).click(position={"x": 30, "y": 50 + 23 * 2 + 10})
-    assert "Sources of was" in page.locator(".main table caption").inner_text()
-    assert page.locator("select.tok.query").input_value() == "2"
+    expect(page.locator(".main table caption")).to_contain_text("Sources of was")
+    expect(page.locator("select.tok.query")).to_have_value("2")
 
 
 def test_missing_causes_say_so(show: Show, trace: Trace) -> None:
