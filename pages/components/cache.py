@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 from pages.components.access import access
 from transformer_core.errors import QueueTimeoutError, SupersededError
 from transformer_core.settings import settings
 
 if TYPE_CHECKING:
+    from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+
     from transformer_core.models.cache import Progress
     from transformer_core.models.shared import Shared
     from transformer_core.queueing import Ticket
@@ -166,6 +169,8 @@ def _waited(ticket: Ticket[Trace]) -> Trace:
             if context is None:
                 continue
             context.yield_check()
+            if _is_overtaken(context):
+                st.stop()
             if waited >= UNSEEN_S:
                 line = line or st.empty()
                 said = _say(line, ticket.place(), said)
@@ -176,6 +181,16 @@ def _waited(ticket: Ticket[Trace]) -> Trace:
         ticket.leave()
         if line is not None:
             line.empty()
+
+
+def _is_overtaken(context: ScriptRunContext) -> bool:
+    """Whether its person changed something of the same fragment: that runs when this run has ended.
+
+    Streamlit ends a run for a newer one of the whole page, but not for one of a fragment.
+    """
+    asked = context.script_requests
+    is_fragment = bool(context.fragment_ids_this_run)
+    return is_fragment and asked is not None and asked._state is ScriptRequestType.RERUN
 
 
 def _say(line: Any, place: int, said: str) -> str:

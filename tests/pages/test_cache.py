@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.testing.v1 import AppTest
 
 from pages.components import cache
@@ -115,8 +117,11 @@ class Context:
 
     session_id = "me"
 
-    def __init__(self, end: BaseException | None = None) -> None:
-        self.end = end
+    def __init__(
+        self, end: BaseException | None = None, *, fragments: list[str] | None = None
+    ) -> None:
+        self.end, self.fragment_ids_this_run = end, fragments
+        self.script_requests = ScriptRequests()
 
     def yield_check(self) -> None:
         if self.end is not None:
@@ -144,6 +149,23 @@ def test_a_script_that_is_to_end_gives_its_place_up(monkeypatch: pytest.MonkeyPa
     with pytest.raises(KeyboardInterrupt):
         waited(monkeypatch, ticket, Context(KeyboardInterrupt()))
     assert ticket.has_left
+
+
+@pytest.mark.parametrize("is_newer", [False, True])
+def test_a_fragment_waits_no_longer_than_its_person_wants_it(
+    monkeypatch: pytest.MonkeyPatch, is_newer: bool
+) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache.st, "stop", stop)
+    ticket, context = Ticket(*[1] * 5), Context(fragments=["body"])
+    if is_newer:
+        context.script_requests.request_rerun(RerunData(fragment_id="body"))
+    with pytest.raises(KeyboardInterrupt) if is_newer else nullcontext():
+        waited(monkeypatch, ticket, context)
+    assert ticket.has_left
+    assert len(ticket.places) == (5 if is_newer else 0)
 
 
 def test_a_superseded_script_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
