@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
+BENCH := .venv-bench
+READY_BENCH := $(BENCH)/.installed
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: setup run test check screenshots bench
+.PHONY: setup run test check screenshots bench peers soak
 
 setup: $(READY)
 
@@ -40,14 +42,25 @@ check: $(READY_DEV)
 screenshots: $(READY_DEV)
 	$(BIN)/python -m tools.screenshots
 
-# The figures of the README, on a quiet machine.
-bench: $(READY_DEV)
-	$(BIN)/python -m benchmarks.capture
-	$(BIN)/python -m benchmarks.generation
-	$(BIN)/python -m benchmarks.decoding
-	$(BIN)/python -m benchmarks.browser
-	$(BIN)/python -m benchmarks.positions
-	$(BIN)/python -m benchmarks.layer
-	$(BIN)/python -m benchmarks.home
-	$(BIN)/python -m benchmarks.live
-	$(BIN)/python -m benchmarks.training
+# The figures of the README, on a quiet machine: each part says whether its bars hold, the table at
+# the end whether all do.
+BENCHMARKS := capture generation decoding browser positions layer home live training load serving
+bench: $(READY_DEV) $(READY_BENCH)
+	for part in $(BENCHMARKS); do \
+	    if [ -f benchmarks/$$part.py ]; then $(BIN)/python -m benchmarks.$$part || true; fi; \
+	done
+	$(BENCH)/bin/python -m benchmarks.peers || true
+	$(BIN)/python -m benchmarks.table
+
+# Thirty minutes of twenty sessions, apart from the other figures.
+soak: $(READY_DEV)
+	$(BIN)/python -m benchmarks.soak
+
+# This project beside BertViz, TransformerLens, nnsight and CTranslate2: an environment of their own.
+$(READY_BENCH): requirements.txt requirements-weights.txt benchmarks/peers/requirements.txt
+	tools/setup.sh $(BENCH)
+	$(BENCH)/bin/python -m pip install -q --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	touch $@
+
+peers: $(READY_BENCH)
+	$(BENCH)/bin/python -m benchmarks.peers

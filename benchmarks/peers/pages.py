@@ -20,6 +20,10 @@ from tests.support.live_app import browsing, running_app, settle, watch
 BYTES_BAR = 100
 N_HEADS_LOOKED_AT = 10
 LENGTHS = (16, 128)
+PARTS = {
+    "bytes": "bytes over the socket, our scripts included, Streamlit's not; BertViz's without d3",
+    "data": "the same without what came before the text was typed",
+}
 VERY_LONG = 512
 """Here BertViz's page is written once: it takes minutes and gigabytes."""
 
@@ -34,16 +38,14 @@ def measured(rounds: Rounds, *, is_whole: bool) -> list[Figure]:
     lengths = (*LENGTHS, VERY_LONG) if is_whole else LENGTHS
     for n in lengths:
         times, size = bertviz.written(n, rounds if n < VERY_LONG else Rounds(1, rounds.clock))
-        loaded = ours[n, "bytes"].value
-        figures.append(
-            Figure(
+        for part, what in PARTS.items():
+            loaded = ours[n, part].value
+            name = (
                 f"BertViz model view ÷ our Attention page until the tenth head, GPT-2 shape, {n} "
-                f"tokens, bytes without libraries ({mebibytes(size)} ÷ {mebibytes(loaded)})",
-                size / loaded,
-                BYTES_BAR if n == 128 else None,
-                is_floor=True,
+                f"tokens, {what} ({mebibytes(size)} ÷ {mebibytes(loaded)})"
             )
-        )
+            bar = BYTES_BAR if (n, part) == (128, "bytes") else None
+            figures.append(Figure(name, size / loaded, bar, is_floor=True))
         painted = ours[n, "first"].value / 1000
         ratios = [one / painted for one in times]
         what = (
@@ -82,24 +84,29 @@ class _BertViz:
 def our_pages(rounds: Rounds) -> dict[tuple[int, str], Figure]:
     """Bytes until the tenth head was looked at, and time to the first picture of a new text."""
     found = {}
-    with browsing() as browser, tempfile.TemporaryDirectory() as name:
-        with running_app(Path(name)) as app:
-            for n in (*LENGTHS, VERY_LONG):
-                page = browser.new_page(viewport={"width": 1440, "height": 1000})
-                page.add_init_script(CLOCK)
-                traffic = watch(page)
-                page.goto(f"{app.attention}?model={gpt2_shape.folder()}")
-                page.wait_for_selector(TRACED, timeout=120_000)
-                settle(page)
-                _type(page, gpt2_shape.text_of(n))
-                look_at_heads(page)
-                size = float(sum(traffic.received))
-                found[n, "bytes"] = Figure(f"our page, {n} tokens", size, unit="B")
-                words = gpt2_shape.text_of(n).split()
-                times = [_type(page, " ".join(words[i:] + words[:i])) for i in range(1, rounds.n)]
-                what = f"Enter → drawn, GPT-2 shape, {n} tokens"
-                found[n, "first"] = Figure.of(what, times, unit="ms")
-                page.close()
+    with (
+        browsing() as browser,
+        tempfile.TemporaryDirectory() as name,
+        running_app(Path(name)) as app,
+    ):
+        for n in (*LENGTHS, VERY_LONG):
+            page = browser.new_page(viewport={"width": 1440, "height": 1000})
+            page.add_init_script(CLOCK)
+            traffic = watch(page)
+            page.goto(f"{app.attention}?model={gpt2_shape.folder()}&layer=0&head=0")
+            page.wait_for_selector(TRACED, timeout=120_000)
+            settle(page)
+            before = sum(traffic.received)
+            _type(page, gpt2_shape.text_of(n))
+            look_at_heads(page)
+            size = sum(traffic.received)
+            found[n, "bytes"] = Figure(f"our page, {n} tokens", size, unit="B")
+            found[n, "data"] = Figure(f"its data, {n} tokens", size - before, unit="B")
+            words = gpt2_shape.text_of(n).split()
+            times = [_type(page, " ".join(words[i:] + words[:i])) for i in range(1, rounds.n)]
+            what = f"Enter → drawn, GPT-2 shape, {n} tokens"
+            found[n, "first"] = Figure.of(what, times, unit="ms")
+            page.close()
     return found
 
 
