@@ -43,7 +43,7 @@ def test_the_slider_moves_the_layer_and_the_open_tensor_stays(app: LiveApp, page
     expect(page.get_by_role("heading", name="What does layer 1 of the encoder")).to_be_visible()
     expect(page.locator(".open .title")).to_have_text("resid_mid")
     expect(page.locator(".open .readout")).to_contain_text("dimension 1:")
-    assert page.locator(".open .readout").inner_text() != before
+    expect(page.locator(".open .readout")).not_to_have_text(before)
 
 
 def test_pictures_are_saved_with_title_and_words(app: LiveApp, page: Page, tmp_path: Path) -> None:

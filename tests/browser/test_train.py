@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import NARROW, WIDE
+from tests.browser.conftest import NARROW, WIDE, wait_until
 from tests.browser.test_accessibility import findings
 from tests.support.live_app import LiveApp, settle
 
@@ -29,13 +29,14 @@ def started(page: Page, url: str) -> Page:
 def test_a_run_goes_on_through_a_reload_and_loses_no_point(app: LiveApp, page: Page) -> None:
     started(page, app.url)
     expect(page).to_have_url(re.compile(r"run=[0-9a-f]{16}"))
+    wait_until(page, lambda: step_of(page) >= 1)
     before = step_of(page)
     page.reload()
     expect(page.get_by_text(STEP)).to_be_visible()
-    assert step_of(page) >= before >= 1
+    wait_until(page, lambda: step_of(page) >= before)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("was stopped")).to_be_visible()
-    assert step_of(page) >= before
+    wait_until(page, lambda: step_of(page) >= before)
     expect(page.get_by_role("button", name="Keep the model")).to_be_visible()
 
 
@@ -51,12 +52,12 @@ def test_the_slider_moves_a_head_through_its_training_without_the_server(
     slider.focus()
     slider.press("Home")
     expect(page.locator(".film-step")).to_have_text("step 0")
-    assert page.locator(".readout .number").inner_text() != last
+    expect(page.locator(".readout .number")).not_to_have_text(last)
     page.get_by_role("button", name="Next", exact=True).click()
     expect(page.locator(".film-step")).to_have_text("step 50")
     page.get_by_role("button", name="Play", exact=True).click()
     expect(page.get_by_role("button", name="Next", exact=True)).to_be_disabled()
-    assert page.locator(".readout .number").inner_text() == last
+    expect(page.locator(".readout .number")).to_have_text(last)
 
 
 @pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "dark"), (NARROW, "light")])
