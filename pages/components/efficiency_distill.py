@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import streamlit as st
@@ -13,12 +14,17 @@ from pages.components.messages import plain
 from pages.components.model_picker import models_here
 from pages.components.text import trace_text
 from pages.components.top_row import wait_for_model
+from pages.components.train_controls import STUDENT
 from transformer_core.figures import efficiency as figures
+from transformer_core.models.catalogue import SHIPPED
+from transformer_core.training.live_settings import DISTIL, TEACHER
 
 COMMAND = """python -m transformer_core distill --teacher en-fr-small --out STUDENTS \\
   --data everyday=pairs.tsv,held_out=0.02 --steps 3000 --temperature 1 --soft-share 0.7 --json
 """
+SHIPPED_STUDENT = "en-fr-student"
 N_LABELS = 8
+_ASKED = "student_asked"
 EXPLANATION = r"""
 A small *student* learns from a large *teacher*: not the true word alone (the hard label), but all
 that the teacher thinks likely (the soft label), both softened by a temperature $T$
@@ -52,6 +58,14 @@ def show(model_id: str, text: str) -> Shown:
         "soft_share=0.7))\n"
     )
     _soft_labels(model_id, text)
+    st.button(
+        "Watch a student learn on the Train page",
+        icon=":material/model_training:",
+        key="watch-student",
+        on_click=_ask_for_student,
+    )
+    if st.session_state.pop(_ASKED, False):
+        st.switch_page("pages/train.py", query_params={})
     st.markdown("#### Is the student better than it would be alone?")
     students = _students(model_id)
     if not students:
@@ -70,6 +84,8 @@ def show(model_id: str, text: str) -> Shown:
         wait_for_model(str(student_id))
         return Shown(code)
     _side_by_side(model_id, str(student_id), text)
+    if student_id == SHIPPED_STUDENT and model_id == TEACHER:
+        _recorded()
     found = compared(
         (model_id, str(student_id)),
         "distillation",
@@ -109,12 +125,54 @@ def _soft_labels(model_id: str, text: str) -> None:
         )
 
 
+def _ask_for_student() -> None:
+    """Set the Train page's task; its other settings then begin as a student's."""
+    for name in ("task", *STUDENT):
+        st.session_state[f"train_{name}"] = {"task": DISTIL, **STUDENT}[name]
+    st.session_state.update(train_shown=None, train_mode="Train", **{_ASKED: True})
+
+
+def _recorded() -> None:
+    """BLEU of both students as measured when they were trained: with the teacher, and alone."""
+    scores = recorded_scores(SHIPPED_STUDENT)
+    if not scores:
+        return
+    with st.container(border=True, key="student-recorded"):
+        st.markdown("**Was the teacher worth it?**")
+        st.table([_score_row(row) for row in scores])
+        st.caption(
+            "Measured when they were trained, on sentences kept from both corpora, all references "
+            "counted (sacreBLEU). Both students have the same shape, data, order of batches and "
+            "number of steps; the model card has the recipe and the limits."
+        )
+
+
+def recorded_scores(student_id: str) -> list[dict[str, Any]]:
+    """What a shipped student's card says of it, its teacher, and the same student alone."""
+    try:
+        card = json.loads((SHIPPED / student_id / "card.json").read_text(encoding="utf-8"))
+        return list(card["scores"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _score_row(row: dict[str, Any]) -> dict[str, str]:
+    gain = row["distilled"][0] - row["alone"][0]
+    cells = {"sentences": f"{row['set']}, {row['sentences']:,}", "search": row["search"]}
+    for name in ("teacher", "distilled", "alone"):
+        bleu, chrf = row[name]
+        cells[f"{name}, BLEU (chrF)"] = f"{bleu:.1f} ({chrf:.1f})"
+    return {**cells, "distilled − alone, BLEU": f"{gain:+.1f}"}
+
+
 def _students(model_id: str) -> dict[str, Any]:
     """Other translators that are here, and folders that were opened."""
     return {
         name: card
         for name, card in models_here().items()
-        if name != model_id and (card.task == "translation" or card.family == "local folder")
+        if name != model_id
+        and (card.task == "translation" or card.family == "local folder")
+        and name != TEACHER
     }
 
 

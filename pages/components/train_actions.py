@@ -16,6 +16,7 @@ from transformer_core.errors import TransformerCoreError
 from transformer_core.models import trained
 
 if TYPE_CHECKING:
+    from transformer_core.training.exam import Exam
     from transformer_core.training.live_run import LiveRun
 
 KEPT = "train_kept"
@@ -79,7 +80,7 @@ def say_state(runs: list[LiveRun], names: list[str]) -> None:
             parts.append(f"{record.seconds:.0f} s")
             parts.append(f"{1000 * recent[len(recent) // 2]:.0f} ms a step (measured)")
         if exams:
-            parts.append(f"{exams[-1].sequence_accuracy:.1%} of unseen sequences right")
+            parts.append(_result(exams[-1], record.teacher))
         st.markdown(" · ".join(parts))
         if record.message:
             if record.phase == "failed":
@@ -88,6 +89,16 @@ def say_state(runs: list[LiveRun], names: list[str]) -> None:
                 st.caption(plain(record.message))
         for note in record.notes:
             st.caption(plain(note))
+
+
+def _result(exam: Exam, teacher: Exam | None = None) -> str:
+    """What a run has come to, in a few words."""
+    if exam.chrf is None:
+        return f"{exam.sequence_accuracy:.1%} of unseen sequences right"
+    beside = (
+        "" if teacher is None or teacher.chrf is None else f" (its teacher: {teacher.chrf:.1f})"
+    )
+    return f"chrF {exam.chrf:.1f} on {exam.n_unseen} unseen sentences{beside}"
 
 
 def show_kept() -> None:
@@ -158,13 +169,14 @@ def _go_on(runs: list[LiveRun]) -> None:
 def _keep(run: LiveRun) -> None:
     model, tokenizer = run.model()
     exams = run.record.exams
-    right = f" {exams[-1].sequence_accuracy:.1%} of unseen sequences right." if exams else ""
+    right = f" {_result(exams[-1])}." if exams else ""
     model_id = trained.keep_model(
         model,
         tokenizer,
         name=f"{run.title} (step {run.record.step:,})",
         description=f"Learned on the Train page: {run.title}.{right}",
-        revision=f"step {run.record.step} of run {run.id}",
+        revision=f"step {run.record.step} of run {run.public_id}",
+        task="translation" if run.settings.is_distilled else "text to text",
     )
     _remember(model_id)
     film = run.record.film

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,10 +13,13 @@ from pages.components.theme import theme
 from transformer_core.figures.film import film as film_payload
 from transformer_core.figures.learning_curves import (
     ACCURACY,
+    CHRF,
     GRADIENT,
     LOSS,
+    PARTS,
     RATE,
     Curve,
+    Series,
     curve_spec,
     position_chart,
 )
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 SITES = {"cross": "Cross", "encoder": "Encoder", "decoder": "Decoder"}
 MAX_FILMED = 32
+MAX_WRITTEN = 160
 
 
 def curves_of(runs: list[LiveRun]) -> list[Curve]:
@@ -42,9 +47,12 @@ def names_of(runs: list[LiveRun]) -> list[str]:
     if len(runs) < 2:
         return [run.title for run in runs]
     all_settings = [run.settings.to_dict() for run in runs]
+    shares = [float(settings["soft_share"]) for settings in all_settings]
     differing = [k for k, v in all_settings[0].items() if any(s[k] != v for s in all_settings)]
     if not differing:
         return [f"{run.title} ({index + 1})" for index, run in enumerate(runs)]
+    if differing == ["soft_share"]:
+        return [f"with the teacher (α = {a:g})" if a else "alone (α = 0)" for a in shares]
     words = {"norm": "{}-norm", "warmup": "warm-up {}", "peak": "rate {:g}"}
     return [
         ", ".join(words.get(key, key + " {}").format(settings[key]) for key in differing)
@@ -58,18 +66,41 @@ def show_curves(runs: list[LiveRun]) -> None:
     max_steps = max(run.settings.max_steps for run in runs)
     if all(run.record.phase in ("done", "stopped", "failed") for run in runs):
         max_steps = max(1, *(run.record.step for run in runs))
-    questions = {
+    teacher = _teacher(runs, max_steps)
+    questions = _questions(is_distilled=runs[0].settings.is_distilled)
+    columns = [column for _ in range(0, len(questions), 2) for column in st.columns(2)]
+    for index, (question, series) in enumerate(questions.items()):
+        with columns[index], st.container(border=True):
+            st.markdown(f"**{question}**")
+            beside = teacher if series in (LOSS, ACCURACY, CHRF) else []
+            spec = curve_spec([*curves, *beside], series, theme=scheme, max_steps=max_steps)
+            st.vega_lite_chart(spec, width="stretch", key=f"train-chart-{index}")
+
+
+def _questions(*, is_distilled: bool) -> dict[str, Series]:
+    """What is asked of a run, chart by chart; of a student more."""
+    plain_ones = {
         "How wrong is it?": LOSS,
         "How much does it get right?": ACCURACY,
         "How fast does it learn? The learning rate": RATE,
         "How steep is the loss? The gradient's norm before clipping": GRADIENT,
     }
-    columns = [*st.columns(2), *st.columns(2)]
-    for index, (question, series) in enumerate(questions.items()):
-        with columns[index], st.container(border=True):
-            st.markdown(f"**{question}**")
-            spec = curve_spec(curves, series, theme=scheme, max_steps=max_steps)
-            st.vega_lite_chart(spec, width="stretch", key=f"train-chart-{index}")
+    if not is_distilled:
+        return plain_ones
+    return {
+        "How wrong is it?": LOSS,
+        "How far is it from its teacher, and from the truth?": PARTS,
+        "How much does it get right?": ACCURACY,
+        "How good are its translations?": CHRF,
+    } | plain_ones
+
+
+def _teacher(runs: list[LiveRun], max_steps: int) -> list[Curve]:
+    """What the teacher makes of the same unseen pairs, as a level line."""
+    exam = runs[0].record.teacher
+    if exam is None:
+        return []
+    return [Curve("the teacher", (), [replace(exam, step=step) for step in (0, max_steps)])]
 
 
 def show_film(run: LiveRun, site: str) -> None:
@@ -116,20 +147,34 @@ def show_teaching(run: LiveRun) -> None:
 
 
 def show_written(run: LiveRun) -> None:
-    """What the model makes of unseen sources."""
-    exams = run.record.exams
+    """What the model makes of unseen sources; a student's translations beside its teacher's."""
+    exams, teacher = run.record.exams, run.record.teacher
     if not exams:
         return
     exam = exams[-1]
-    rows = [
-        {
-            "unseen source": _mono(source),
-            "right target": _mono(target),
-            f"written after step {exam.step:,}": _mono(written[:60]) or "(nothing)",
-            "": "right" if written == target else "wrong",
-        }
-        for source, target, written in exam.samples
-    ]
+    now = f"written after step {exam.step:,}"
+    if teacher is None:
+        rows = [
+            {
+                "unseen source": _mono(source),
+                "right target": _mono(target),
+                now: _mono(written[:60]) or "(nothing)",
+                "": "right" if written == target else "wrong",
+            }
+            for source, target, written in exam.samples
+        ]
+    else:
+        rows = [
+            {
+                "unseen source": plain(source),
+                "reference": plain(target),
+                "the teacher writes": plain(taught[:MAX_WRITTEN]),
+                f"the student, {now}": plain(written[:MAX_WRITTEN]) or "(nothing)",
+            }
+            for (source, target, written), (_, _, taught) in zip(
+                exam.samples, teacher.samples, strict=False
+            )
+        ]
     with st.container(border=True, key="train-written"):
         st.markdown("**What does it write?**")
         st.table(rows)

@@ -30,9 +30,10 @@ def registry() -> LiveRuns:
     Raises:
         ConfigError: If the server's limits cannot be read from its environment.
     """
+    from transformer_core.efficiency.live_distillation import WAYS
     from transformer_core.training.live_runs import LiveRuns
 
-    return LiveRuns()
+    return LiveRuns(ways=WAYS)
 
 
 def owner() -> str:

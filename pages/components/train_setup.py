@@ -17,9 +17,9 @@ from pages.components.train_controls import (
 from pages.components.train_runs import mine, owner, registry, show
 from transformer_core.training.live_settings import (
     N_PAIRS,
-    OWN,
     POST_WITHOUT_WARMUP,
     PRE_WITHOUT_WARMUP,
+    TEACHER,
     LiveSettings,
 )
 from transformer_core.training.toy_tasks import N_UNSEEN, TASKS, make_pairs
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 8
 N_EXAMPLES = 5
+NORMS_BESIDE = "Compare post-norm and pre-norm without warm-up"
+ALONE_BESIDE = "Compare with the same student alone"
+_NORMS_HELP = "Two runs of 4 + 4 layers from one seed, at the peak rate at once (Xiong 2020)."
+_ALONE_HELP = "Two runs from one seed on the same pairs: as set, and with α = 0, the true tokens."
 
 
 def start(settings: list[LiveSettings], own: list[Pair]) -> None:
@@ -42,9 +46,11 @@ def set_run() -> None:
         task_controls()
         more_controls()
         offer_upload()
-    own = own_pairs() if st.session_state["train_task"] == OWN else []
     settings = settings_now()
-    is_ready = settings is not None and (settings.task != OWN or bool(own))
+    own = []
+    if settings is not None and settings.brings_pairs:
+        own = own_pairs(has_tokens=settings.is_distilled)
+    is_ready = settings is not None and (not settings.brings_pairs or bool(own))
     if settings is not None:
         facts(settings, own)
     with st.container(horizontal=True, key="train-start"):
@@ -56,17 +62,20 @@ def set_run() -> None:
             on_click=trying,
             args=(lambda: start([settings], own) if settings else None,),
         )
+        is_student = settings is not None and settings.is_distilled
         st.button(
-            "Compare post-norm and pre-norm without warm-up",
+            ALONE_BESIDE if is_student else NORMS_BESIDE,
             icon=":material/compare_arrows:",
             disabled=not is_ready,
-            help="Two runs of 4 + 4 layers from one seed, at the peak rate at once (Xiong 2020).",
+            help=_ALONE_HELP if is_student else _NORMS_HELP,
             on_click=trying,
             args=(lambda: start(pair_of(settings), own) if settings else None,),
         )
     show_problem()
-    if settings is not None and settings.task != OWN:
+    if settings is not None and settings.is_toy:
         _examples(settings)
+    elif settings is not None and settings.is_distilled:
+        _lesson(settings)
     earlier = mine()
     if earlier:
         st.caption("Your runs on this server:")
@@ -94,6 +103,30 @@ def _examples(settings: LiveSettings) -> None:
         )
 
 
+def _lesson(settings: LiveSettings) -> None:
+    """What a student learns here, and what it cannot."""
+    with st.container(border=True, key="train-lesson"):
+        st.markdown("**What can a student learn here?**")
+        st.markdown(
+            f"It reads the pairs beside {TEACHER}, and learns from two things: the true next "
+            "token (*hard*) and all that its teacher finds likely there (*soft*)."
+        )
+        pairs = (
+            "your pairs"
+            if settings.brings_pairs
+            else "234 English–French pairs about machine learning (CC0, written for this project)"
+        )
+        st.markdown(
+            f"What can be seen on {pairs}: how the two losses fall, how attention forms, and how "
+            "far a student with a teacher is ahead of one without, both on pairs that neither has "
+            "seen. What cannot: a translator. A few hundred sentences are soon known by heart, and "
+            "new ones come out as fragments of them. The student that ships, `en-fr-student`, was "
+            "taught so on 188,852 pairs; the Efficiency page shows it beside its teacher."
+        )
+
+
 def pair_of(settings: LiveSettings) -> list[LiveSettings]:
-    """The ready comparison."""
+    """The ready comparison: of a student, the same one without its teacher."""
+    if settings.is_distilled:
+        return [settings, settings.changed(soft_share=0.0)]
     return [settings.changed(**POST_WITHOUT_WARMUP), settings.changed(**PRE_WITHOUT_WARMUP)]

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.components.train_charts import curves_of, names_of
 from pages.components.train_runs import link_to
 from transformer_core.errors import TransformerCoreError
-from transformer_core.training.live_settings import OWN, LiveSettings
+from transformer_core.training.live_settings import DISTIL, DISTIL_OWN, LiveSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +43,23 @@ gradients are large near the output, so it needs the warm-up; pre-norm's are eve
 ([Xiong et al. 2020](https://arxiv.org/abs/2002.04745), section 3). Two
 layers learn either way; the ready comparison takes 4 + 4, at the peak rate from the first step.
 
+**Distillation** ([Hinton et al. 2015](https://arxiv.org/abs/1503.02531), section 2). A student
+learns from its teacher's distribution $q$ over the next token as well as from the true token:
+
+$$\mathcal{L} = \alpha\,T^2\,\mathrm{KL}\!\left(q^{(T)} \,\|\, p^{(T)}\right)
++ (1-\alpha)\left(-\log p_y\right)$$
+
+Both read the true prefix. The teacher's last layer is computed once for each pair and kept. chrF
+([Popović 2015](https://aclanthology.org/W15-3049/)) compares the letters of what was written with a
+reference; where a translation is partly right, exact sequences say nothing.
+
 **The film** shows one unseen example at steps 0, 1, 2, 3, 4, 6, 8, 11, 16 … (powers of √2), since
 most of what forms forms early. Gradients are clipped at a norm of 1; the optimiser is AdamW
 ([Loshchilov & Hutter 2019](https://arxiv.org/abs/1711.05101)), β = (0.9, 0.98).
 """
 _IMPORTS = """from pathlib import Path
 
-from transformer_core.training.live_data import begin
+from transformer_core.{home} import begin
 from transformer_core.training.live_settings import LiveSettings
 """
 _LOOP = """for step in prepared.run.trainer:
@@ -81,8 +91,9 @@ def code_of(runs: list[LiveRun], *, is_watching: bool) -> str:
     plain = LiveSettings().to_dict()
     changed = {k: v for k, v in settings.to_dict().items() if v != plain[k]}
     words = ", ".join(f"{name}={value!r}" for name, value in changed.items())
-    imports, pairs = _IMPORTS, ""
-    if settings.task == OWN:
+    home = "efficiency.live_distillation" if settings.is_distilled else "training.live_data"
+    imports, pairs = _IMPORTS.format(home=home), ""
+    if settings.brings_pairs:
         imports += "from transformer_core.training.own_pairs import read_own_pairs\n"
         pairs = ', read_own_pairs(Path("pairs.tsv").read_bytes(), "pairs.tsv")[0]'
     return (
@@ -127,6 +138,8 @@ def _set() -> LiveSettings:
         name: st.session_state.get(f"train_{name}", default)
         for name, default in LiveSettings().to_dict().items()
     }
+    if values["task"] == DISTIL and st.session_state.get("train_pairs") == "own":
+        values["task"] = DISTIL_OWN
     try:
         return LiveSettings(**values)
     except (TransformerCoreError, TypeError):

@@ -76,15 +76,38 @@ def distillation_loss(
         how: Temperature and shares.
         smoothing: Label smoothing of the hard part.
     """
-    t = how.temperature
-    hard = F.cross_entropy(student.float(), labels, label_smoothing=smoothing, reduction="sum")
+    soft, hard, _ = loss_parts(student, teacher, labels, how.temperature, smoothing=smoothing)
+    return how.soft_share * soft + (1 - how.soft_share) * hard
+
+
+def loss_parts(
+    student: Float[Tensor, "pos vocab"],
+    teacher: Float[Tensor, "pos vocab"],
+    labels: Int[Tensor, " pos"],
+    temperature: float,
+    *,
+    smoothing: float = 0.0,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
+    """The losses that are mixed, before their shares, and what they say of the true tokens alone.
+
+    Returns:
+        T² KL(teacher ‖ student), the smoothed loss of the labels, and their negative log-likelihood
+        without a gradient; each summed over positions.
+    """
+    t = temperature
+    student, teacher = student.float(), teacher.detach().float()
+    log_p = student.log_softmax(-1)
+    nll = -log_p.gather(1, labels[:, None]).sum()
+    hard = (1 - smoothing) * nll
+    if smoothing:
+        hard = hard - smoothing * log_p.mean(-1).sum()
     soft = F.kl_div(
-        (student.float() / t).log_softmax(-1),
-        (teacher.detach().float() / t).log_softmax(-1),
+        log_p if t == 1 else (student / t).log_softmax(-1),
+        (teacher / t).log_softmax(-1),
         log_target=True,
         reduction="sum",
     )
-    return how.soft_share * t * t * soft + (1 - how.soft_share) * hard
+    return t * t * soft, hard, nll.detach()
 
 
 class DistilledForcing(nn.Module):
@@ -98,6 +121,10 @@ class DistilledForcing(nn.Module):
         teacher: What it learns from; of the same vocabulary.
         how: Temperature and shares.
         label_smoothing: Of the hard loss.
+        note: Told of the soft and the hard loss of each batch, a token, before their shares.
+        remembers: For how many labels the teacher's last layer is kept: few pairs that are learnt
+            again and again are read by it once. It then differs by rounding, as a pair stands in
+            other batches.
 
     Raises:
         ConfigError: If the vocabularies differ.
@@ -110,13 +137,17 @@ class DistilledForcing(nn.Module):
         how: Distillation,
         *,
         label_smoothing: float = 0.0,
+        note: Callable[[float, float], None] | None = None,
+        remembers: int = 0,
     ) -> None:
         super().__init__()
         check_vocabularies(student.config, teacher.config)
         self.model = student
         self.how = how
         self.label_smoothing = label_smoothing
-        self._teacher: Callable[[Batch, Tensor], Tensor] = _hidden_of(teacher)
+        self._note = note
+        hidden = _hidden_of(teacher)
+        self._teacher = _Remembered(hidden, remembers) if remembers else hidden
         self._unembed = (teacher,)  # in a tuple: a module's attribute would be taught and saved
 
     def forward(self, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
@@ -127,18 +158,19 @@ class DistilledForcing(nn.Module):
         memory = model.encode(batch.src, batch.src_mask)
         hidden = model.decode(batch.tgt, memory, src_mask=batch.src_mask)[is_label]
         known = self._teacher(batch, is_label)
-        loss = hidden.new_zeros(())
-        nll = hidden.new_zeros(())
+        soft, hard, nll = hidden.new_zeros(()), hidden.new_zeros(()), hidden.new_zeros(())
         for start in range(0, len(labels), _CHUNK):
             part = slice(start, start + _CHUNK)
             logits = model.unembed(hidden[None, part])[0]
             with torch.no_grad():
                 wanted = self._unembed[0].unembed(known[None, part])[0]
-                nll += F.cross_entropy(logits.float(), labels[part], reduction="sum")
-            loss = loss + distillation_loss(
-                logits, wanted, labels[part], self.how, smoothing=self.label_smoothing
-            )
-        return loss, nll
+            t, smoothing = self.how.temperature, self.label_smoothing
+            parts = loss_parts(logits, wanted, labels[part], t, smoothing=smoothing)
+            soft, hard, nll = soft + parts[0], hard + parts[1], nll + parts[2]
+        if self._note is not None:
+            self._note(float(soft.detach()) / len(labels), float(hard.detach()) / len(labels))
+        share = self.how.soft_share
+        return share * soft + (1 - share) * hard, nll
 
 
 def student_config(teacher: TransformerConfig, **shape: Any) -> TransformerConfig:
@@ -173,7 +205,36 @@ def check_vocabularies(student: TransformerConfig, teacher: TransformerConfig) -
             )
 
 
-def _hidden_of(teacher: Transformer) -> Callable[[Batch, Tensor], Tensor]:
+Hidden = Callable[[Batch, Tensor], Tensor]
+"""What a teacher's last layer leaves at the labelled positions of a batch."""
+
+
+class _Remembered:
+    """What a teacher made of a pair, kept by the pair's tokens."""
+
+    def __init__(self, hidden: Hidden, n_labels: int) -> None:
+        self._hidden = hidden
+        self._room = n_labels
+        self._known: dict[bytes, Tensor] = {}
+
+    def __call__(self, batch: Batch, is_label: Tensor) -> Tensor:
+        sides = zip(batch.src, batch.src_mask, batch.labels, is_label, strict=True)
+        keys = [
+            src[is_token].numpy().tobytes() + b"|" + labels[taught].numpy().tobytes()
+            for src, is_token, labels, taught in sides
+        ]
+        if not all(key in self._known for key in keys):
+            hidden = self._hidden(batch, is_label)
+            rows = hidden.split(is_label.sum(dim=1).tolist())
+            for key, row in zip(keys, rows, strict=True):
+                if key not in self._known and len(row) <= self._room:
+                    self._known[key] = row.clone()
+                    self._room -= len(row)
+            return hidden
+        return torch.cat([self._known[key] for key in keys])
+
+
+def _hidden_of(teacher: Transformer) -> Hidden:
     """What the teacher's last layer leaves at the labelled positions."""
 
     @torch.no_grad()

@@ -71,7 +71,11 @@ def _of_points(name: str) -> Callable[[Curve], Iterable[tuple[int, float]]]:
 
 
 def _of_exams(name: str) -> Callable[[Curve], Iterable[tuple[int, float]]]:
-    return lambda curve: [(exam.step, getattr(exam, name)) for exam in curve.exams]
+    def read(curve: Curve) -> Iterable[tuple[int, float]]:
+        found = [(exam.step, getattr(exam, name)) for exam in curve.exams]
+        return [(step, value) for step, value in found if value is not None]
+
+    return read
 
 
 LOSS = Series(
@@ -84,6 +88,15 @@ ACCURACY = Series(
     domain=(0, 1),
     format=".0%",
 )
+PARTS = Series(
+    "loss of a token (nats)",
+    (
+        ("soft (teacher)", _of_points("soft")),
+        ("hard (true token)", _of_points("hard")),
+    ),
+)
+"""The two losses of a student, before their shares."""
+CHRF = Series("chrF of unseen sentences", (("written greedily", _of_exams("chrf")),))
 RATE = Series("rate", (("learning rate", _of_points("rate")),), LOW_HEIGHT, format=".1~e")
 GRADIENT = Series("norm", (("gradient norm", _of_points("grad_norm")),), LOW_HEIGHT)
 
@@ -280,7 +293,7 @@ def to_csv(curves: Sequence[Curve]) -> str:
     """Every step of every run, and every exam, as one table; an exam fills its own columns."""
     out = io.StringIO()
     writer = csv.writer(out)
-    of_points = ("step", "loss", "nll", "rate", "grad_norm", "seconds", "at")
+    of_points = ("step", "loss", "nll", "rate", "grad_norm", "seconds", "at", "soft", "hard")
     of_exams = ("token_accuracy", "sequence_accuracy", "nll")
     writer.writerow(["run", *of_points, *(f"unseen_{name}" for name in of_exams)])
     for curve in curves:
@@ -288,7 +301,8 @@ def to_csv(curves: Sequence[Curve]) -> str:
         for point in curve.points:
             exam = exams.get(point.step)
             shown = ["" if exam is None else f"{getattr(exam, name):.6g}" for name in of_exams]
-            writer.writerow([curve.name, *(f"{value:.7g}" for value in point), *shown])
+            numbers = ["" if math.isnan(value) else f"{value:.7g}" for value in point]
+            writer.writerow([curve.name, *numbers, *shown])
     return out.getvalue()
 
 

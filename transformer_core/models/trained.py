@@ -63,7 +63,13 @@ def folder_of(model_id: str) -> Path | None:
 
 
 def keep_model(
-    model: Transformer, tokenizer: BpeTokenizer, *, name: str, description: str, revision: str
+    model: Transformer,
+    tokenizer: BpeTokenizer,
+    *,
+    name: str,
+    description: str,
+    revision: str,
+    task: str = "text to text",
 ) -> str:
     """Keep a model on this server, in 32 bits, and return its id.
 
@@ -73,13 +79,14 @@ def keep_model(
         name: What people call it.
         description: How it came about, in a sentence.
         revision: Which weights these are.
+        task: What it was trained to do.
 
     Raises:
         BusyError: If the server keeps as many as it may, or its disk is full.
     """
     card = {
         "name": name,
-        "task": "text to text",
+        "task": task,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "licence": "of whoever trained it",
         "source": "trained on the Train page",

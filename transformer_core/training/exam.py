@@ -15,7 +15,7 @@ from transformer_core.tokenization.bpe import BpeTokenizer
 from transformer_core.training.batching import SpecialIds, collate
 from transformer_core.training.corpus import EncodedPairs, Ragged
 from transformer_core.training.data import Pair
-from transformer_core.training.validation import translate_greedily
+from transformer_core.training.validation import score, translate_greedily
 
 N_SAMPLES = 8
 _AT_ONCE = 64
@@ -35,6 +35,7 @@ class Exam:
         nll_by_position: The same by position in the target.
         n_unseen: Pairs that it was tried on.
         samples: Source, target, and what it wrote, of the first of them.
+        chrf: Of all that it wrote, where the pairs are sentences (Popović 2015); from 0 to 100.
     """
 
     step: int
@@ -45,6 +46,7 @@ class Exam:
     nll_by_position: tuple[float, ...]
     n_unseen: int
     samples: tuple[tuple[str, str, str], ...]
+    chrf: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -67,9 +69,18 @@ class Examiner:
         pairs: The pairs.
         tokenizer: The model's.
         n_ctx: Tokens that it reads at most; longer pairs are left out.
+        is_prose: Whether they are sentences, whose translations are scored.
     """
 
-    def __init__(self, pairs: Sequence[Pair], tokenizer: BpeTokenizer, n_ctx: int) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        tokenizer: BpeTokenizer,
+        n_ctx: int,
+        *,
+        is_prose: bool = False,
+    ) -> None:
+        self._is_prose = is_prose
         sources = tokenizer.encode_ids([pair.source for pair in pairs])
         targets = tokenizer.encode_ids([pair.target for pair in pairs])
         fits = [
@@ -111,6 +122,7 @@ class Examiner:
                     strict=True,
                 )
             ),
+            chrf=score(written, [[text] for text in targets]).chrf if self._is_prose else None,
         )
 
     def _rows(self) -> list[list[int]]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformer_core.errors import CheckpointError, DataError
+from transformer_core.errors import CheckpointError, ConfigError, DataError
 from transformer_core.tokenization.bpe import BpeTokenizer, train_bpe
 from transformer_core.tokenization.characters import train_characters
 from transformer_core.tokenization.tokens import Tokens
 from transformer_core.training.corpus import CorpusSpec
 from transformer_core.training.data import Pair
-from transformer_core.training.exam import Examiner
-from transformer_core.training.live_settings import N_PAIRS, OWN, LiveSettings
+from transformer_core.training.exam import Exam, Examiner
+from transformer_core.training.live_settings import N_PAIRS, LiveSettings
 from transformer_core.training.own_pairs import split
-from transformer_core.training.run import Plan, Run, resume_run, start_run
+from transformer_core.training.run import Forcing, Plan, Run, resume_run, start_run
 from transformer_core.training.toy_tasks import make_pairs, task_named
 
 TRAIN, UNSEEN = "train.tsv", "unseen.json"
@@ -50,6 +50,8 @@ class Prepared:
         example: The pair that is filmed.
         max_steps: Step at which it ends.
         notes: What was left out, in words.
+        parts: The soft and the hard loss of the last step, where a teacher is listened to.
+        teacher: What the teacher makes of the unseen pairs.
     """
 
     run: Run
@@ -57,22 +59,45 @@ class Prepared:
     example: Example
     max_steps: int
     notes: tuple[str, ...] = ()
+    parts: Callable[[], tuple[float, float]] | None = None
+    teacher: Exam | None = None
 
 
-def begin(folder: Path, settings: LiveSettings, own: Sequence[Pair] = ()) -> Prepared:
+@dataclass(frozen=True)
+class Taught:
+    """What a run with a teacher brings.
+
+    Attributes:
+        tokenizer: The teacher's.
+        forcing: Makes the loss.
+    """
+
+    tokenizer: BpeTokenizer
+    forcing: Forcing
+
+
+def begin(
+    folder: Path,
+    settings: LiveSettings,
+    own: Sequence[Pair] = (),
+    taught: Taught | None = None,
+) -> Prepared:
     """Begin a run in a new folder.
 
     Args:
         folder: Where the run is kept.
         settings: What a person set.
         own: Pairs of one's own, where the task is that.
+        taught: What a teacher brings, if there is one.
 
     Raises:
         DataError: If nothing is left to learn from.
         ConfigError: If settings contradict each other.
     """
+    if settings.is_distilled and taught is None:
+        raise ConfigError(f"{settings.title}: this server has no teacher for it.")
     seen, unseen = _pairs(settings, own)
-    tokenizer = _tokenizer(settings, seen)
+    tokenizer = _tokenizer(settings, seen) if taught is None else taught.tokenizer
     folder.mkdir(parents=True, exist_ok=True)
     rows = "".join(f"{pair.source}\t{pair.target}\n" for pair in seen)
     (folder / TRAIN).write_text(rows, encoding="utf-8")
@@ -85,11 +110,17 @@ def begin(folder: Path, settings: LiveSettings, own: Sequence[Pair] = ()) -> Pre
         tokenizer.vocab_size,
         settings.recipe(_longest(tokenizer, seen, settings.n_ctx)),
     )
-    return _watched(start_run(folder, plan, tokenizer=tokenizer), settings, unseen)
+    forcing = None if taught is None else taught.forcing
+    run = start_run(folder, plan, tokenizer=tokenizer, forcing=forcing)
+    return _watched(run, settings, unseen)
 
 
-def go_on(folder: Path) -> Prepared:
+def go_on(folder: Path, taught: Taught | None = None) -> Prepared:
     """Go on with a run from its last checkpoint.
+
+    Args:
+        folder: Where it is kept.
+        taught: What a teacher brings, if there is one.
 
     Raises:
         CheckpointError: If it has none, or something is missing.
@@ -100,11 +131,12 @@ def go_on(folder: Path) -> Prepared:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder.name} lacks its unseen pairs: {error}") from error
     unseen = [Pair(source, target, line) for line, (source, target) in enumerate(records, 1)]
-    return _watched(resume_run(folder), settings, unseen)
+    forcing = None if taught is None else taught.forcing
+    return _watched(resume_run(folder, forcing=forcing), settings, unseen)
 
 
 def _pairs(settings: LiveSettings, own: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
-    if settings.task == OWN:
+    if not settings.is_toy:
         if not own:
             raise DataError("There are no pairs yet: upload a TSV, or paste rows.")
         return split(own)
@@ -140,7 +172,8 @@ def _watched(run: Run, settings: LiveSettings, unseen: Sequence[Pair]) -> Prepar
         notes.append(
             f"{pairs.n_too_long:,} pairs are longer than {settings.n_ctx} tokens and are left out."
         )
-    examiner = Examiner(unseen, run.tokenizer, settings.n_ctx)
+    is_prose = settings.is_distilled
+    examiner = Examiner(unseen, run.tokenizer, settings.n_ctx, is_prose=is_prose)
     if not examiner.pairs:
         raise DataError(f"Every unseen pair is longer than {settings.n_ctx} tokens.")
     example = _example(run.tokenizer, examiner.pairs)

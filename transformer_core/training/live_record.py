@@ -16,7 +16,7 @@ from transformer_core.training.run import CURVE, read_curve
 from transformer_core.training.snapshots import Film, Frame
 
 Phase = Literal["preparing", "training", "paused", "stopped", "done", "failed", "interrupted"]
-STATUS, FILM = "status.json", "film.npz"
+STATUS, FILM, TEACHER = "status.json", "film.npz", "teacher.json"
 
 
 class Point(NamedTuple):
@@ -30,6 +30,8 @@ class Point(NamedTuple):
         grad_norm: Norm of the gradient before it was clipped.
         seconds: What the step took.
         at: Seconds of training at its end, what is measured beside it included.
+        soft: Of a student, T² KL to its teacher, a token; NaN where nobody teaches.
+        hard: Of a student, the loss of the true tokens; NaN where nobody teaches.
     """
 
     step: int
@@ -39,6 +41,8 @@ class Point(NamedTuple):
     grad_norm: float
     seconds: float
     at: float
+    soft: float = math.nan
+    hard: float = math.nan
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Record:
         phase: What the run does.
         message: Why it ended, where that is to be said.
         notes: What was left out of the data.
+        teacher: What a student's teacher makes of the same unseen pairs.
     """
 
     folder: Path
@@ -62,6 +67,7 @@ class Record:
     phase: Phase = "preparing"
     message: str = ""
     notes: tuple[str, ...] = ()
+    teacher: Exam | None = None
     _n_written: tuple[int, int] = (0, 0)
 
     @property
@@ -150,18 +156,23 @@ class Record:
         record._n_written = len(record.points), len(record.exams)
         with suppress(FileFormatError):
             record.film = Film.load(folder / FILM)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = (folder / TEACHER).read_text(encoding="utf-8")
+            record.teacher = Exam.from_dict(json.loads(content))
         return record
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:
     """So many points at most, each the mean of neighbours; the last stays the last."""
     width = max(1, math.ceil(len(points) / most))
+    if width == 1:
+        return [*points]
     kept = []
     for start in range(0, len(points), width):
         part = points[start : start + width]
         mean = {
             name: sum(getattr(point, name) for point in part) / len(part)
-            for name in ("loss", "nll", "grad_norm", "seconds")
+            for name in ("loss", "nll", "grad_norm", "seconds", "soft", "hard")
         }
         kept.append(part[-1]._replace(**mean))
     return kept

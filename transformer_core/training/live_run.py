@@ -187,7 +187,7 @@ class LiveRun:
             prepared = self._doing.go_on() if has_begun else self._doing.begin()
             prepared.run.save(keep=_KEEP)
             self.record.cut(prepared.run.trainer.step)
-            self.record.notes = prepared.notes
+            self.record.notes, self.record.teacher = prepared.notes, prepared.teacher
             self._prepared = prepared
         return self._prepared
 
@@ -271,7 +271,7 @@ class _Watcher:
         self._examined_at = time.thread_time()
 
     def after(self, progress: Progress) -> None:
-        step, record = progress.step, self._record
+        step, record, parts = progress.step, self._record, self._prepared.parts
         record.points.append(
             Point(
                 step.step,
@@ -281,6 +281,7 @@ class _Watcher:
                 step.grad_norm,
                 step.seconds,
                 self._seconds(),
+                *(() if parts is None else parts()),
             )
         )
         if progress.trouble is not None:

@@ -6,14 +6,16 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from transformer_core.errors import BusyError, CheckpointError
 from transformer_core.models.cache import cache_folder
 from transformer_core.settings import variable
 from transformer_core.training import live_data
 from transformer_core.training.data import Pair
+from transformer_core.training.live_data import Prepared
 from transformer_core.training.live_limits import LiveLimits
 from transformer_core.training.live_record import STATUS, Record
 from transformer_core.training.live_run import Doing, LiveRun, public_id
@@ -22,15 +24,33 @@ from transformer_core.training.live_settings import LiveSettings
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
+class Way(NamedTuple):
+    """How runs of one kind are prepared: begun in a folder, and gone on with there."""
+
+    begin: Callable[[Path, LiveSettings, Sequence[Pair]], Prepared]
+    go_on: Callable[[Path], Prepared]
+
+
+_PLAIN = Way(live_data.begin, live_data.go_on)
+
+
 class LiveRuns:
     """The registry: one in a process, for all sessions.
 
     Args:
         folder: Where runs are kept; the user's cache if not given.
         limits: How much is trained at once; from the environment if not given.
+        ways: By task, how runs are prepared that are not prepared like the others.
     """
 
-    def __init__(self, folder: Path | None = None, limits: LiveLimits | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        limits: LiveLimits | None = None,
+        *,
+        ways: Mapping[str, Way] | None = None,
+    ) -> None:
+        self._ways = ways or {}
         self.folder = folder or cache_folder() / "runs"
         self.limits = limits or LiveLimits.of_settings()
         self._runs: dict[str, LiveRun] = {}
@@ -48,7 +68,7 @@ class LiveRuns:
             BusyError: If as many runs train as the server, or the person, may have.
         """
         run_id = secrets.token_hex(8)
-        return self.add(run_id, owner, settings, _doing(self.folder / run_id, settings, own))
+        return self.add(run_id, owner, settings, self._doing(self.folder / run_id, settings, own))
 
     def add(self, run_id: str, owner: str, settings: LiveSettings, doing: Doing) -> LiveRun:
         """Begin a run that is prepared in a way of its own, such as one with another loss.
@@ -124,6 +144,11 @@ class LiveRuns:
         for run in runs:
             run.join()
 
+    def _doing(self, folder: Path, settings: LiveSettings, own: Sequence[Pair] = ()) -> Doing:
+        """How a run of these settings is prepared."""
+        way = self._ways.get(settings.task, _PLAIN)
+        return Doing(lambda: way.begin(folder, settings, own), lambda: way.go_on(folder))
+
     def _check_room(self, owner: str) -> None:
         active = [run for run in self._runs.values() if run.is_active]
         mine = [run for run in active if run.owner == owner]
@@ -145,7 +170,7 @@ class LiveRuns:
         except CheckpointError:
             return None
         # A run that has no checkpoint yet has nothing to go on from, and says so.
-        go_on = _doing(folder, settings).go_on
+        go_on = self._doing(folder, settings).go_on
         doing = Doing(go_on, go_on)
         return LiveRun(
             run_id, "", settings, record=record, doing=doing, minutes=self.limits.minutes
@@ -163,15 +188,6 @@ class LiveRuns:
             with self._lock:
                 self._runs.pop(path.name, None)
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _doing(folder: Path, settings: LiveSettings, own: Sequence[Pair] = ()) -> Doing:
-    """How a run of these settings is prepared: with a teacher, or without."""
-    if settings.is_distilled:
-        from transformer_core.efficiency import live_distillation as student
-
-        return Doing(lambda: student.begin(folder, settings, own), lambda: student.go_on(folder))
-    return Doing(lambda: live_data.begin(folder, settings, own), lambda: live_data.go_on(folder))
 
 
 def _changed(folder: Path) -> float:

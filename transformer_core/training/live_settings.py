@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 OWN = "own"
 """The task of those who bring pairs of their own."""
+DISTIL, DISTIL_OWN = "distil", "distil-own"
+"""The tasks of a student: it learns from the built-in translator, on the pairs that ship or on a
+person's own."""
+TEACHER = "en-fr-small"
 SETTINGS = "settings.json"
 N_PAIRS = 10_000
 """Pairs of a toy task that are learnt from."""
@@ -55,6 +59,8 @@ LIMITS = {
     "batch": Limit(4, 256, "The batch in pairs"),
     "label_smoothing": Limit(0, 0.5, "Label smoothing"),
     "max_steps": Limit(10, 50_000, "The number of steps"),
+    "temperature": Limit(0.5, 10, "The temperature"),
+    "soft_share": Limit(0, 1, "The share of the soft loss"),
     "seed": Limit(0, 2**31 - 1, "The seed"),
     "vocab_size": Limit(300, 8_000, "The size of the vocabulary"),
 }
@@ -81,6 +87,9 @@ class LiveSettings:
         label_smoothing: Share of the label's probability that is spread.
         max_steps: Step at which the run ends.
         seed: Of data, first weights and order.
+        temperature: Of a student and its teacher: what logits are divided by.
+        soft_share: Of a student: the share of the loss that the teacher sets; the true tokens set
+            the rest.
 
     Raises:
         ConfigError: If a value is out of range or two contradict each other.
@@ -102,11 +111,13 @@ class LiveSettings:
     label_smoothing: float = 0.1
     max_steps: int = 1_500
     seed: int = 0
+    temperature: float = 1.0
+    soft_share: float = 0.7
 
     def __post_init__(self) -> None:
         for name, limit in LIMITS.items():
             limit.check(getattr(self, name))
-        if self.task != OWN:
+        if self.is_toy:
             task_named(self.task).check_size(self.size)
         if self.level not in ("characters", "bpe"):
             raise ConfigError(f"level is {self.level!r}; it must be characters or bpe.")
@@ -115,10 +126,27 @@ class LiveSettings:
         self.config(300)
 
     @property
+    def is_distilled(self) -> bool:
+        """Whether a teacher is listened to."""
+        return self.task in (DISTIL, DISTIL_OWN)
+
+    @property
+    def is_toy(self) -> bool:
+        """Whether the pairs are made up, from the seed."""
+        return self.task != OWN and not self.is_distilled
+
+    @property
+    def brings_pairs(self) -> bool:
+        """Whether a person brings the pairs."""
+        return self.task in (OWN, DISTIL_OWN)
+
+    @property
     def title(self) -> str:
         """What the run is called."""
         if self.task == OWN:
             return "Own pairs"
+        if self.is_distilled:
+            return f"Student of {TEACHER}" + (", own pairs" if self.brings_pairs else "")
         task = TASKS[self.task]
         return (
             f"{task.title}, {self.size} {task.size_name.lower()}" if task.size_name else task.title
@@ -127,7 +155,7 @@ class LiveSettings:
     @property
     def n_ctx(self) -> int:
         """Positions that the model reads at most."""
-        return OWN_N_CTX if self.task == OWN else N_CTX
+        return N_CTX if self.is_toy else OWN_N_CTX
 
     @property
     def shape(self) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from transformer_core.config import TransformerConfig
 from transformer_core.errors import CheckpointError, ConfigError
@@ -29,6 +30,8 @@ from transformer_core.training.recipe import Recipe
 from transformer_core.training.trainer import Step, Trainer
 
 PLAN, TOKENIZER, CURVE, MILESTONES = "run.json", "tokenizer.json", "curve.jsonl", "milestones"
+Forcing = Callable[[Transformer], nn.Module]
+"""Makes of a model what computes its loss, as a trainer takes it."""
 _FIRST_MILESTONE = 50
 _MILESTONE_RATIO = 1.45
 _SMALL_SET = 150
@@ -162,6 +165,7 @@ def start_run(
     *,
     engine: Engine | None = None,
     tokenizer: BpeTokenizer | None = None,
+    forcing: Forcing | None = None,
 ) -> Run:
     """Begin a run in a new folder.
 
@@ -170,6 +174,7 @@ def start_run(
         plan: What it is started with.
         engine: Where it runs; this process if not given.
         tokenizer: What texts are read with; learnt from the corpora if not given.
+        forcing: Makes another loss than that of the true next token.
 
     Raises:
         CheckpointError: If there is a run already, or the weights to begin from do not fit.
@@ -182,7 +187,7 @@ def start_run(
     corpora = read_corpora(plan.corpora)
     engine.wait()
     tokenizer = tokenizer or _first_tokenizer(plan, corpora)
-    trainer = _trainer(plan, corpora, tokenizer, engine)
+    trainer = _trainer(plan, corpora, tokenizer, engine, forcing)
     if plan.init_from is not None:
         _load_weights(trainer, Path(plan.init_from))
     if engine.rank == 0:
@@ -195,7 +200,9 @@ def start_run(
     return run
 
 
-def resume_run(folder: Path, *, engine: Engine | None = None) -> Run:
+def resume_run(
+    folder: Path, *, engine: Engine | None = None, forcing: Forcing | None = None
+) -> Run:
     """Go on with a run from its last whole checkpoint.
 
     Raises:
@@ -208,7 +215,7 @@ def resume_run(folder: Path, *, engine: Engine | None = None) -> Run:
         raise CheckpointError(f"{folder} holds no checkpoint to go on from: start it anew.")
     corpora = read_corpora(plan.corpora)
     tokenizer = BpeTokenizer.load(folder / TOKENIZER)
-    trainer = _trainer(plan, corpora, tokenizer, engine or LocalEngine())
+    trainer = _trainer(plan, corpora, tokenizer, engine or LocalEngine(), forcing)
     trainer.restore(load_checkpoint(saved[-1]))
     run = Run(folder, plan, corpora, tokenizer, trainer)
     if run.is_writer:
@@ -255,7 +262,11 @@ def _first_tokenizer(plan: Plan, corpora: Sequence[Corpus]) -> BpeTokenizer:
 
 
 def _trainer(
-    plan: Plan, corpora: Sequence[Corpus], tokenizer: BpeTokenizer, engine: Engine
+    plan: Plan,
+    corpora: Sequence[Corpus],
+    tokenizer: BpeTokenizer,
+    engine: Engine,
+    forcing: Forcing | None,
 ) -> Trainer:
     config = TransformerConfig(
         vocab_size=tokenizer.vocab_size,
@@ -267,7 +278,8 @@ def _trainer(
     generator = torch.Generator().manual_seed(plan.recipe.seed)
     model = Transformer(config, generator=generator)
     pairs = encode_pairs(corpora, tokenizer, max_tokens=config.n_ctx)
-    return Trainer(model, pairs, plan.recipe, engine=engine)
+    loss = None if forcing is None else forcing(model)
+    return Trainer(model, pairs, plan.recipe, engine=engine, forcing=loss)
 
 
 def _load_weights(trainer: Trainer, folder: Path) -> None:

@@ -16,6 +16,9 @@ from transformer_core.training.live_settings import LiveSettings
 from transformer_core.training.trainer import Trainer
 
 _WARM, _TIMED = 2, 5
+_PER_ENTRY = 900
+"""What an entry of two compared distributions costs, in multiplications of a product: exponentials,
+logarithms and their gradients go through memory one by one."""
 _VOCABULARY, _LENGTH = 259, 11
 _MEASURED = (
     LiveSettings(d_model=32, n_layers=1, batch=8),
@@ -36,19 +39,30 @@ class StepTime:
     per_block: float
     per_operation: float
 
-    def predict(self, settings: LiveSettings, *, vocab_size: int, length: int) -> float:
+    def predict(
+        self,
+        settings: LiveSettings,
+        *,
+        vocab_size: int,
+        length: int,
+        teacher: TransformerConfig | None = None,
+    ) -> float:
         """Seconds of a step of these settings, on a machine as busy as it was then.
 
         Args:
             settings: What was set.
             vocab_size: Entries of the vocabulary.
             length: Tokens of a side, its special token included.
+            teacher: A student's teacher: what it left at these positions is known, its logits are
+                made anew, and the distributions of both are compared entry by entry.
         """
         config = settings.config(vocab_size)
         n_positions = settings.batch * length
-        return self.per_block * n_blocks(config) + self.per_operation * n_operations(
-            config, n_positions
-        )
+        operations = n_operations(config, n_positions)
+        if teacher is not None:
+            per_entry = 2 * teacher.d_model + _PER_ENTRY
+            operations += n_positions * vocab_size * per_entry
+        return self.per_block * n_blocks(config) + self.per_operation * operations
 
 
 def n_blocks(config: TransformerConfig) -> int:
