@@ -9,7 +9,7 @@ READY_BENCH := $(BENCH)/.installed
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: setup run test check screenshots bench peers soak
+.PHONY: setup run test check fuzz screenshots bench peers soak
 
 setup: $(READY)
 
@@ -37,6 +37,10 @@ check: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layering.py tests/test_style.py
+
+# Properties on many new examples; the same few are part of `make test`.
+fuzz: $(READY_DEV)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/fuzz
 
 # Every page, light and dark, wide and narrow, into screenshots/.
 screenshots: $(READY_DEV)
