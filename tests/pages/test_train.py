@@ -253,6 +253,32 @@ def test_the_record_of_the_translator_opens(runs: LiveRuns) -> None:
     exec(code, {})
 
 
+def test_a_student_is_offered_with_its_teacher_and_with_what_it_cannot_learn(
+    runs: LiveRuns,
+) -> None:
+    page = opened(task="distil", temperature="2.0", soft_share="0.5")
+    assert not page.exception
+    assert "What cannot: a translator" in said(page)
+    assert page.number_input(key="train_temperature").value == 2.0
+    assert page.slider(key="train_soft_share").value == 0.5
+    assert "of the teacher's" in " ".join(caption.value for caption in page.caption)
+    code = next(code.value for code in page.code if "LiveSettings(" in code.value)
+    assert "efficiency.live_distillation import begin" in code
+    page = press(page, "Compare with the same student alone")
+    both = [runs.find(run_id) for run_id in page.session_state[train_runs.SHOWN]]
+    assert [run.settings.soft_share for run in both if run] == [0.5, 0.0]
+    page = finished(runs, page)
+    assert "with the teacher (α = 0.5)" in said(page)
+    assert "chrF" in said(page)
+
+
+def test_a_student_of_ones_own_pairs_needs_pairs(runs: LiveRuns) -> None:
+    page = opened(task="distil-own")
+    assert not page.exception
+    assert page.session_state["train_pairs"] == "own"
+    assert next(button for button in page.button if button.label == "Start").disabled
+
+
 def test_own_rows_are_those_of_the_library() -> None:
     pairs, _ = read_own_pairs("\n".join(f"s{i}\tt{i}" for i in range(40)).encode(), "x")
     assert len(pairs) == 40
