@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 READY_DEV := $(VENV)/.installed-dev
+READY_SERVE := $(VENV)/.installed-serve
 BENCH := .venv-bench
 READY_BENCH := $(BENCH)/.installed
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: setup run test check fuzz screenshots bench peers soak
+.PHONY: setup run serve test check fuzz screenshots bench peers soak
 
 setup: $(READY)
 
@@ -26,6 +27,14 @@ $(READY_DEV): $(READY) requirements-dev.txt
 run: $(READY)
 	@$(BIN)/python -m transformer_core settings > /dev/null
 	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+$(READY_SERVE): $(READY) requirements-serve.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-serve.txt
+	touch $@
+
+# The models on Ray Serve, on this machine, and the app that opens them there; Ctrl-C ends both.
+serve: $(READY_SERVE)
+	$(BIN)/python -m transformer_core serve --app --app-port $(PORT) $(SERVE)
 
 # Everything that CI asks for. Browser tests need Chromium: skipped without, unless
 # WORKBENCH_BROWSER=required.

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from transformer_core.cli_efficiency import add_efficiency
 from transformer_core.cli_evaluate import add_evaluate
 from transformer_core.cli_generate import add_generate
+from transformer_core.cli_serve import add_serve
 from transformer_core.cli_tasks import add_summarize, add_translate
 from transformer_core.cli_training import add_training
 from transformer_core.errors import InputError, TransformerCoreError
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_training(verbs)
     add_evaluate(verbs)
     add_efficiency(verbs)
+    add_serve(verbs)
     limits = verbs.add_parser("settings", help="list the limits of a server, as they are here")
     limits.set_defaults(run=_settings)
     painting = verbs.add_parser("first-paint", help="make again what the app shows while it loads")

@@ -108,7 +108,7 @@ def running_app(folder: Path, *, port: int | None = None) -> Iterator[LiveApp]:
         process = _start(command, environment, out)
         try:
             url = f"http://localhost:{port}"
-            _wait_until_healthy(url, process, log)
+            wait_until_healthy(url, process, log)
             yield LiveApp(url, strangers, log, process)
         finally:
             process.terminate()
@@ -127,8 +127,15 @@ def _start(
     )
 
 
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + START_TIMEOUT
+def wait_until_healthy(
+    url: str, process: subprocess.Popen[bytes], log: Path, *, timeout: float = START_TIMEOUT
+) -> None:
+    """Wait until the app answers.
+
+    Raises:
+        RuntimeError: If it stopped, or is not up in this time.
+    """
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"The server stopped:\n{log.read_text()}")
@@ -137,7 +144,7 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -
                 return
         except OSError:
             time.sleep(0.05)
-    raise RuntimeError(f"The server is not up after {START_TIMEOUT:.0f} s:\n{log.read_text()}")
+    raise RuntimeError(f"The server is not up after {timeout:.0f} s:\n{log.read_text()}")
 
 
 def free_port() -> int:

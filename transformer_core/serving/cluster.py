@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +87,14 @@ def start(model_ids: Sequence[str], options: ClusterOptions) -> None:
     Raises:
         ModelUnavailableError: If Ray is not installed, or a model does not come up.
     """
-    _prepare(options)
-    try:
-        import ray
-        from ray import serve
-    except ImportError as error:
+    if find_spec("ray") is None:
         raise ModelUnavailableError(
             "Serving needs Ray, which is not installed: pip install -r requirements-serve.txt"
-        ) from error
+        )
+    _prepare(options)
+    import ray
+    from ray import serve
+
     _connect(ray, len(model_ids) * options.max_replicas, options.join)
     serve.start(
         proxy_location="HeadOnly" if options.join is None else "EveryNode",
@@ -109,9 +111,12 @@ def start(model_ids: Sequence[str], options: ClusterOptions) -> None:
 
 def stop(options: ClusterOptions) -> None:
     """Stop what :func:`start` started; a cluster that was joined goes on without the models."""
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return  # it did not come so far
     if options.join is not None:
         import_module("ray.serve").shutdown()
-    import_module("ray").shutdown()  # processes that this one started go with it
+    ray.shutdown()  # processes that this one started go with it
 
 
 def _prepare(options: ClusterOptions) -> None:
