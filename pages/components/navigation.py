@@ -46,6 +46,7 @@ PAGES = {
         PageEntry("pages/train.py", "Train"),
         PageEntry("pages/efficiency.py", "Efficiency"),
     ],
+    "Server": [PageEntry("pages/status.py", "Status")],
 }
 
 
