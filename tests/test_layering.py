@@ -19,6 +19,7 @@ LAYERS = (
         "transformer_core.background",
         "transformer_core.queueing",
         "transformer_core.keeping",
+        "transformer_core.pace",
         "transformer_core.weighing",
         "transformer_core.redaction",
         "transformer_core.settings",

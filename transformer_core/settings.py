@@ -39,7 +39,7 @@ class Settings(BaseSettings):
 
     # -- what may be brought ------------------------------------------------------------------
     text_characters: int = Field(
-        default=50_000, ge=100, le=10_000_000, description="Characters of a text that is typed."
+        default=200_000, ge=100, le=10_000_000, description="Characters of a text that is typed."
     )
     image_pixels: int = Field(
         default=40_000_000,
@@ -75,7 +75,10 @@ class Settings(BaseSettings):
 
     # -- how much at once ---------------------------------------------------------------------
     requests_per_minute: int = Field(
-        default=240, ge=1, le=1_000_000, description="Computations that one session may ask for."
+        default=600,
+        ge=1,
+        le=1_000_000,
+        description="Runs of a page that one session may ask for in a minute; more of them wait.",
     )
     queue_length: int = Field(
         default=64,

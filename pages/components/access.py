@@ -44,6 +44,11 @@ def _note_visitor() -> None:
         _reached.set()
 
 
+def upload_limit(of_its_kind: int) -> int:
+    """Return MiB that a file may have: as many as its kind needs, and the server allows."""
+    return min(of_its_kind, settings().upload_megabytes)
+
+
 def is_public() -> bool:
     """Whether other machines can reach this server."""
     address = str(st.get_option("server.address") or "0.0.0.0")  # noqa: S104  (as Streamlit does)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
+from pages.components.access import upload_limit
 from pages.components.cache import model_of
 from pages.components.live_text import live_text, status_row, watch
 from pages.components.messages import plain, show_error
@@ -82,7 +83,7 @@ def choose_document() -> Document | None:
     upload = st.file_uploader(
         "TXT or CSV",
         type=["txt", "csv"],
-        max_upload_size=MAX_MIB,
+        max_upload_size=upload_limit(MAX_MIB),
         key=f"{PLACE}-file",
         label_visibility="collapsed",
     )

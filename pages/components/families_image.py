@@ -11,6 +11,7 @@ from pages.components.cache import model_of, remembered
 from pages.components.drawing import drawing_pad
 from pages.components.messages import plain
 from transformer_core.models.catalogue import SHIPPED
+from transformer_core.settings import settings
 
 if TYPE_CHECKING:
     from transformer_core.models.vision_digits import Examples
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 SOURCES = ("Held-out digit", "Draw", "Upload")
 TYPES = ["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff"]
-MAX_MIB = 20
 DIGITS = "digits-vit"
 
 
@@ -106,7 +106,7 @@ def _uploaded() -> Chosen | None:
         "A picture",
         TYPES,
         key="image_file",
-        max_upload_size=MAX_MIB,
+        max_upload_size=settings().image_megabytes,
         help="It stays on this server's memory for this session; nothing is sent on.",
     )
     if file is None:

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.components.cache import model_of, trace_of
 from pages.components.families_vision import read_bars, theme
 from pages.components.messages import plain
-from pages.components.text import WHOLE
+from pages.components.text import WHOLE, held
 
 if TYPE_CHECKING:
     from transformer_core.tracing.trace import Trace
@@ -31,6 +31,7 @@ def similarity(model_id: str, trace: Trace) -> None:
         validate=WHOLE,
         persist_state="session",
     )
+    held(second)
     model: Any = model_of(model_id)
     if second.strip():
         found = compare(trace, trace_of(model_id, second), task=model.card.task)

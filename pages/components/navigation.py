@@ -10,6 +10,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from pages.components.access import admit
 from pages.components.messages import show_error
+from pages.components.pace import keep_pace
 from pages.components.tour import show_tour
 from pages.components.watching import turn_to
 from transformer_core.errors import ConfigError
@@ -67,6 +68,7 @@ def set_up(title: str) -> None:
         initial_sidebar_state=SIDEBAR_WIDTH,
     )
     _admit()
+    keep_pace()
     turn_to(title)
     st.html(f"<style>{_styles()}</style>")
     with st.sidebar:

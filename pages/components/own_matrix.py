@@ -8,12 +8,12 @@ import streamlit as st
 
 from pages.components.messages import plain, show_error
 from transformer_core.errors import ModelUnavailableError, TransformerCoreError
+from transformer_core.settings import settings
 
 if TYPE_CHECKING:
     from transformer_core.tracing.trace import Trace
 
 KEY = "own_matrix"
-MAX_MIB = 100
 _PROBLEM = f"{KEY}_problem"
 _ROUND = f"{KEY}_round"  # a new one empties the uploader
 _PLACE = f"{KEY}_place"  # the layer and head that were looked at before
@@ -42,7 +42,7 @@ def offer_matrix() -> None:
             "JSON or NPZ",
             type=["json", "npz"],
             key=_uploader(),
-            max_upload_size=MAX_MIB,
+            max_upload_size=settings().upload_megabytes,
             label_visibility="collapsed",
             on_change=_uploaded,
         )

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.components.cache import is_loaded, trace_of
 from pages.components.model_picker import models_here
-from pages.components.text import WHOLE
+from pages.components.text import WHOLE, held
 from pages.components.top_row import wait_for_model
 from transformer_core.errors import InputError
 from transformer_core.figures import first_paint
@@ -125,7 +125,7 @@ def _ask_text(now: Situation, rank: Rank) -> Side | None:
             take = partial(st.session_state.update, text=pair[0], second_text=pair[1])
             if st.button(name, help=tip, key=f"pair {name}", on_click=take, width="stretch"):
                 st.rerun()  # the first text stands outside this fragment
-    if not text_of(now).strip():
+    if not held(text_of(now)).strip():
         st.info("Type a second text: the first with one word changed shows most.")
         return None
     return chosen(now, rank)

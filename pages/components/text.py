@@ -9,6 +9,7 @@ import streamlit as st
 from pages.components.cache import trace_of, trace_of_beginning
 from pages.components.messages import show_error
 from transformer_core.errors import TextTooLongError, TransformerCoreError
+from transformer_core.settings import settings
 
 if TYPE_CHECKING:
     from transformer_core.tracing.trace import Trace
@@ -34,7 +35,19 @@ def read_text(default: str, *, placeholder: str = "Type a sentence; Enter traces
     )
     if st.query_params.get("text", text) != text:
         del st.query_params["text"]  # the address would name another text than the page shows
-    return str(text or "")
+    return held(str(text or ""))
+
+
+def held(text: str) -> str:
+    """Return a text that the server reads; one that is too long ends the page with a message."""
+    limit = settings().text_characters
+    if len(text) > limit:
+        show_error(
+            f"The text has {len(text):,} characters; this server reads {limit:,} at most. Shorten "
+            f"it by {len(text) - limit:,}, or open it as a file on Translate & summarise."
+        )
+        st.stop()
+    return text
 
 
 def trace_text(model_id: str, text: str, target: str | None = None) -> Trace | None:

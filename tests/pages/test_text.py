@@ -107,3 +107,15 @@ def test_a_text_of_the_users_own_is_never_markup_in_an_error(page: AppTest) -> N
     page.run()
     page.text_input(key="text").set_value("\u200b").run()
     assert not page.markdown
+
+
+def test_a_text_longer_than_the_server_reads_is_said_and_kept(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRANSFORMER_WORKBENCH_TEXT_CHARACTERS", "100")
+    text = "word " * 21
+    page.session_state["text"] = text
+    page.run()
+    assert not page.exception
+    assert "105 characters; this server reads 100" in page.error[0].value
+    assert page.text_input(key="text").value == text

@@ -32,13 +32,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from transformer_core.errors import FileFormatError
+from transformer_core.settings import settings
 from transformer_core.tokenization.tokens import Tokens, readable
 from transformer_core.tracing.archives import read_arrays
 from transformer_core.tracing.files import HEADER, trace_of
 from transformer_core.tracing.trace import SITES, Trace
 
-MAX_FILE = 100 * 2**20
-"""Bytes of a file that is opened."""
 MAX_TOKENS = 4096
 """Tokens along an axis."""
 MAX_CELLS = 50_000_000
@@ -61,9 +60,10 @@ def read_matrix(content: bytes, name: str) -> Trace:
         FileFormatError: If the file is none of these, too large, or lacks something.
         InputError: If rows do not sum to 1, or weights and tokens do not fit together.
     """
-    if len(content) > MAX_FILE:
+    limit = settings().upload_megabytes
+    if len(content) > limit * 2**20:
         raise FileFormatError(
-            f"{name} has {len(content) / 2**20:,.0f} MiB; at most {MAX_FILE // 2**20} MiB are read."
+            f"{name} has {len(content) / 2**20:,.0f} MiB; at most {limit:,} MiB are read."
         )
     if content.startswith(b"PK"):
         arrays = read_arrays(io.BytesIO(content), name)

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from transformer_core.errors import InputError
+from transformer_core.settings import settings
 
 MAX_SIDE = 10_000
 """Pixels that a picture may be wide or high."""
-
-MAX_PIXELS = 40_000_000
-"""Pixels that it may have in all: 120 MB once it is decoded."""
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 _GREY = {"1", "L", "I", "F", "I;16", "I;16B", "I;16L"}
@@ -113,7 +111,8 @@ def _of_bytes(content: bytes, name: str) -> Image.Image:
         found = re.search(r"\d+", str(error))
         n_pixels = f"{int(found[0]):,}" if found else "too many"
         raise InputError(
-            f"{name} has {n_pixels} pixels; {MAX_PIXELS:,} are read at most. Make it smaller."
+            f"{name} has {n_pixels} pixels; {settings().image_pixels:,} are read at most. Make it "
+            "smaller."
         ) from error
     except (OSError, SyntaxError, ValueError, OverflowError) as error:
         raise InputError(f"{name} is damaged: {_line(error)}. Save it again as PNG.") from error
@@ -146,10 +145,11 @@ def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if not width or not height:
         raise InputError(f"{name} has {width} × {height} pixels: there is nothing to see.")
-    if max(size) > MAX_SIDE or width * height > MAX_PIXELS:
+    most = settings().image_pixels
+    if max(size) > MAX_SIDE or width * height > most:
         raise InputError(
             f"{name} has {width:,} × {height:,} pixels; at most {MAX_SIDE:,} a side and "
-            f"{MAX_PIXELS:,} in all are read. Make it smaller."
+            f"{most:,} in all are read. Make it smaller."
         )
 
 

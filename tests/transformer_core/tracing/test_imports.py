@@ -7,6 +7,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -332,7 +333,7 @@ def test_a_trace_whose_parts_do_not_fit_is_refused(case: str, saved: Path, tmp_p
 
 
 def test_a_large_file_is_refused_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "MAX_FILE", 10)
+    monkeypatch.setattr(imports, "settings", lambda: SimpleNamespace(upload_megabytes=0))
     with pytest.raises(FileFormatError, match="MiB are read"):
         read_matrix(as_json(), "x.json")
     monkeypatch.undo()
