@@ -27,7 +27,7 @@ def test_the_first_picture_is_painted(app: LiveApp, page: Page) -> None:
 def test_a_typed_sentence_is_traced_and_painted(traced: Page) -> None:
     before = traced.get_attribute(TRACED, "data-painted")
     trace_text(traced, "Colourless green ideas sleep furiously")
-    assert traced.get_attribute(TRACED, "data-painted") != before
+    expect(traced.locator(TRACED).first).not_to_have_attribute("data-painted", str(before))
     table = traced.locator(".st-key-picture table").first
     expect(table).to_contain_text("furiously")
     assert message_of(traced) == ""
@@ -36,7 +36,7 @@ def test_a_typed_sentence_is_traced_and_painted(traced: Page) -> None:
 def test_the_numbers_are_a_table_for_a_screen_reader(traced: Page) -> None:
     table = traced.locator(".st-key-picture table").first
     expect(table.locator("caption")).not_to_be_empty()
-    assert table.locator("tbody tr").count() == 16
+    expect(table.locator("tbody tr")).to_have_count(16)
     row = table.locator("tbody tr").nth(10)
     expect(row.locator("th")).to_have_text("it")
     expect(row.locator("td").nth(2)).to_contain_text("0.677")
@@ -130,16 +130,17 @@ def test_a_wrong_address_is_explained(
     app: LiveApp, page: Page, query: str, said: list[str]
 ) -> None:
     open_traced(page, f"{app.attention}?{query}")
-    message = message_of(page)
     for words in said:
-        assert words in message
+        expect(page.get_by_test_id("stMain")).to_contain_text(words)
+    message_of(page)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "word " * 10_000], ids=["empty", "spaces", "long"])
 def test_a_text_that_cannot_be_traced_is_explained_and_kept(traced: Page, text: str) -> None:
     trace_text(traced, text)
+    expect(traced.get_by_test_id("stAlert").first).not_to_be_empty()
     assert message_of(traced)
-    assert traced.get_by_role("textbox", name="Text").input_value() == text
+    expect(traced.get_by_role("textbox", name="Text")).to_have_value(text)
 
 
 def test_the_text_and_the_head_survive_an_error(traced: Page) -> None:

@@ -1,12 +1,13 @@
 """Home in a real browser: the translation and the map, their blocks by hand and key, the tour."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import NARROW, PATIENCE, trace_text
+from tests.browser.conftest import NARROW, PATIENCE, trace_text, wait_until
 from tests.support.live_app import LiveApp, settle, watch
 from tests.support.tiny_translator import make_translator
 from transformer_core.figures import home
@@ -42,16 +43,17 @@ def test_a_sentence_is_translated_and_opened_in_another_page(start: Page) -> Non
     expect(start.locator(f"{PICTURE} .readout")).to_contain_text("reads dog")
     spot(start, "encoder.ff.block").hover()
     expect(start.locator(f"{MAP} .block-card .equation")).to_contain_text("max(0, x W₁ + b₁)")
-    before = start.locator(f"{MAP} .block-card .number").all_inner_texts()
+    numbers = start.locator(f"{MAP} .block-card .number")
+    before = numbers.all_inner_texts()
     start.locator(f"{MAP} .choice[aria-label='Encoder layer'] button").nth(2).click()
-    assert start.locator(f"{MAP} .block-card .number").all_inner_texts() != before
+    wait_until(start, lambda: numbers.all_inner_texts() not in ([], before))
     assert traffic.sent == []
     spot(start, "decoder.cross.block").focus()
     start.keyboard.press("Enter")
     start.wait_for_url("**/attention?**")
     settle(start)
     expect(start.get_by_role("radio", name="Cross")).to_be_checked()
-    assert start.get_by_role("textbox", name="Text").input_value() == "The dog sleeps."
+    expect(start.get_by_role("textbox", name="Text")).to_have_value("The dog sleeps.")
 
 
 def test_keys_lead_through_the_tour_and_leave_fields_alone(app: LiveApp, page: Page) -> None:
@@ -71,7 +73,7 @@ def test_keys_lead_through_the_tour_and_leave_fields_alone(app: LiveApp, page: P
     expect(spot(page, "encoder.embedding")).to_have_class("spot picked at")
     page.keyboard.press("p")
     expect(head).to_contain_text("stop 1 of 10")
-    assert box.input_value() == "The dog sleeps."
+    expect(box).to_have_value("The dog sleeps.")
 
 
 def test_a_link_to_a_stop_opens_its_page_and_can_be_left(app: LiveApp, page: Page) -> None:
@@ -81,12 +83,12 @@ def test_a_link_to_a_stop_opens_its_page_and_can_be_left(app: LiveApp, page: Pag
     ready(page)
     expect(page.locator(".st-key-tour-head")).to_contain_text("Heads · stop 5 of 10")
     expect(page.get_by_role("radio", name="All heads")).to_be_checked()
-    assert page.get_by_role("textbox", name="Text").input_value() == "The dog sleeps."
+    expect(page.get_by_role("textbox", name="Text")).to_have_value("The dog sleeps.")
     wide = page.evaluate("document.scrollingElement.scrollWidth > innerWidth")
     assert not wide
     page.get_by_role("button", name="Leave").click()
     expect(page.locator(".st-key-tour")).to_have_count(0)
-    assert "tour" not in page.url
+    expect(page).not_to_have_url(re.compile("tour"))
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import TRACED, trace_text
+from tests.browser.conftest import TRACED, trace_text, wait_until
 from tests.support.live_app import settle
 
 TYPE = """(field, text) => {
@@ -21,7 +21,7 @@ def test_half_a_surrogate_pair_is_said_at_the_field_and_stays_there(traced: Page
     box.evaluate(TYPE.replace("text()", f"({half})()"))
     box.press("Enter")
     expect(traced.get_by_role("alert")).to_contain_text("half of a surrogate pair")
-    assert box.evaluate("field => field.value.length") == 3
+    wait_until(traced, lambda: box.evaluate("field => field.value.length") == 3)
     expect(traced.locator(TRACED).last).to_be_visible()
     trace_text(traced, "The cat sat.")
     expect(traced.get_by_role("alert")).to_have_count(0)
@@ -58,7 +58,7 @@ def test_any_model_may_be_asked_for_and_nothing_is_fetched_unasked(traced: Page)
     field.fill("/no/such/folder")
     field.press("Enter")
     expect(dialog.get_by_role("alert")).to_contain_text("There is no folder '/no/such/folder'")
-    assert field.input_value() == "/no/such/folder"
+    expect(field).to_have_value("/no/such/folder")
     traced.keyboard.press("Escape")
     settle(traced)
     expect(dialog).to_have_count(0)

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import NARROW
+from tests.browser.conftest import NARROW, wait_until
 from tests.support.live_app import LiveApp, settle, watch
 
 SWITCH = ".st-key-picture [role=switch]"
@@ -36,13 +36,13 @@ def test_heads_are_switched_by_keyboard_alone(app: LiveApp, page: Page) -> None:
     board.locator("button[tabindex='0']").focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "Space"):
         page.keyboard.press(key)
-    assert off(page) == ["1,2"]
+    wait_until(page, lambda: off(page) == ["1,2"])
     expect(page.locator(f"{SWITCH}[data-at='1,2']")).to_be_focused()
     expect(effect(page)).not_to_have_text("–")
     expect(page.locator(".st-key-picture .effect")).to_contain_text("1 head off")
     page.keyboard.press("Home")
     page.keyboard.press("Enter")  # the layer's own button
-    assert off(page) == [f"1,{head}" for head in range(12)]
+    wait_until(page, lambda: off(page) == [f"1,{head}" for head in range(12)])
 
 
 def test_quick_switches_are_all_counted(app: LiveApp, page: Page) -> None:
@@ -51,7 +51,7 @@ def test_quick_switches_are_all_counted(app: LiveApp, page: Page) -> None:
         page.locator(f"{SWITCH}[data-at='{at}']").click()
     effect(page)
     settle(page)
-    assert off(page) == ["3,1", "5,11"]
+    wait_until(page, lambda: off(page) == ["3,1", "5,11"])
     expect(page.locator(".st-key-picture .effect")).to_contain_text("2 heads off")
     page.get_by_role("button", name="Invert").click()
     expect(page.locator(".st-key-picture .effect")).to_contain_text("70 heads off")
@@ -69,7 +69,7 @@ def test_switches_stay_while_other_views_are_looked_at(app: LiveApp, page: Page)
     settle(page)
     page.get_by_text("Switchboard", exact=True).click()
     page.locator(SWITCH).first.wait_for()
-    assert off(page) == ["3,1"]
+    wait_until(page, lambda: off(page) == ["3,1"])
     expect(page.locator(".st-key-picture .effect")).to_contain_text("1 head off")
 
 
@@ -85,7 +85,7 @@ def test_hovering_a_pair_is_linked_and_sends_nothing(app: LiveApp, page: Page) -
     page.mouse.move(box["x"] + box["width"] / 2 + 40, box["y"] + box["height"] / 2 + 30)
     expect(page.locator(".st-key-picture .tip.shown")).to_contain_text("→")
     page.wait_for_timeout(300)
-    assert over_canvas(page, 1) != before
+    wait_until(page, lambda: over_canvas(page, 1) != before)
     assert traffic.sent == []
 
 
@@ -107,7 +107,7 @@ def test_arrow_keys_move_the_cell_in_all_three_maps(app: LiveApp, page: Page) ->
     painted = [over_canvas(page, index) for index in range(3)]
     stage.press("ArrowRight")
     expect(readout).to_contain_text("didn")
-    assert all(over_canvas(page, index) != painted[index] for index in range(3))
+    wait_until(page, lambda: all(over_canvas(page, i) != painted[i] for i in range(3)))
 
 
 def test_a_ranked_head_opens_in_both_maps(app: LiveApp, page: Page) -> None:
