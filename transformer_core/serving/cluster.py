@@ -21,6 +21,7 @@ from transformer_core.settings import settings, variable
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 _STORE_BYTES = 512 * 2**20
+_IN_HAND = 32
 _SWITCHES = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -166,7 +167,8 @@ def _target(serve: Any, model_id: str, options: ClusterOptions) -> Any:
             "upscale_delay_s": 5,
             "downscale_delay_s": 120,
         },
-        max_ongoing_requests=2 * options.batch_size,
+        # What waits in a replica goes on at once; a proxy that finds none free asks ever less.
+        max_ongoing_requests=max(_IN_HAND, 2 * options.batch_size),
         max_queued_requests=settings().queue_length * 8,
         health_check_period_s=10,
         health_check_timeout_s=60,
