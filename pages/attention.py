@@ -15,6 +15,7 @@ from pages.components.head_controls import head_controls
 from pages.components.messages import show_error
 from pages.components.navigation import set_up
 from pages.components.own_matrix import offer_matrix, own_matrix, why_not_shown
+from pages.components.pace import keep_pace
 from pages.components.text import trace_text
 from pages.components.top_row import top_row, wait_for_model
 from pages.components.views import VIEWS
@@ -43,6 +44,7 @@ if st.session_state["view"] not in VIEWS:
 @st.fragment
 def body() -> None:
     """All below the page's frame: another sentence does not draw the navigation again."""
+    keep_pace()
     model_id, text = top_row(first_paint.TEXT, default_model=first_paint.MODEL, beside=offer_matrix)
     trace, target = own_matrix(), None
     is_own = trace is not None

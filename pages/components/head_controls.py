@@ -68,16 +68,15 @@ def _site(trace: Trace) -> str:
         return trace.sites[0]
     if st.session_state.get("site") not in trace.sites:
         st.session_state["site"] = trace.sites[-1]
-    return str(
-        st.segmented_control(
-            "Site",
-            list(trace.sites),
-            key="site",
-            format_func=SITES.__getitem__,
-            required=True,
-            label_visibility="collapsed",
-        )
+    chosen = st.segmented_control(
+        "Site",
+        list(trace.sites),
+        key="site",
+        format_func=SITES.__getitem__,
+        required=True,
+        label_visibility="collapsed",
     )
+    return str(chosen or trace.sites[-1])
 
 
 def _index(name: str, n: int, problems: list[str], *, is_shown: bool) -> int:

@@ -158,9 +158,10 @@ def _hooked(module: nn.Module, layout: Layout, parts: Parts) -> Iterator[None]:
 
 
 def _note(spot: _Spot, parts: Parts) -> Any:
-    def hook(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+    def hook(module: nn.Module, args: Any, *rest: Any) -> None:
         if _watching.get() is not parts:
-            return  # another thread's call of the same model
+            return  # another thread's call, which may see this hook before its keyword arguments
+        kwargs, output = rest
         given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         leaving = output[0] if isinstance(output, tuple) else output
         if given and isinstance(leaving, Tensor) and leaving.dim() <= 3:
