@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.components import cache
+from pages.components import cache, efficiency_distill
 from transformer_core.efficiency import evaluation
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "efficiency.py"
@@ -137,10 +137,24 @@ def test_fewer_bits_are_measured_and_a_run_can_be_stopped(page: AppTest) -> None
     assert page.dataframe[0].value["variant"].tolist() == ["plain", "int8", "bfloat16"]
 
 
-def test_without_a_student_the_command_is_shown(page: AppTest) -> None:
+def test_without_a_student_the_command_is_shown(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(efficiency_distill, "_students", lambda _: {})
     opened(page, "Distillation")
     assert not page.exception
-    assert any("transformer_core distill" in code.value for code in page.code) or page.selectbox
+    assert any("transformer_core distill" in code.value for code in page.code)
+
+
+def test_the_student_that_ships_stands_beside_its_teacher_and_itself_alone(page: AppTest) -> None:
+    cache.model_of("en-fr-student")
+    opened(page, "Distillation")
+    assert not page.exception
+    assert page.selectbox(key="student").value == "en-fr-student"
+    (scores,) = [table.value for table in page.table if "search" in table.value]
+    assert len(scores) == 4
+    assert all(scores["distilled − alone, BLEU"].str.startswith("+"))
+    assert any("1,843,200 parameters" in caption.value for caption in page.caption)
 
 
 def test_an_encoder_caches_nothing_and_no_text_asks_for_one(page: AppTest) -> None:
