@@ -18,7 +18,7 @@ from transformer_core.efficiency.heads import (
 from transformer_core.efficiency.quality import GoOn, Quality, embeddings, kind_of, measure
 from transformer_core.efficiency.refitting import refit
 from transformer_core.efficiency.surgeon import least_missed_first, missing_without
-from transformer_core.efficiency.variants import Head, plain
+from transformer_core.efficiency.variants import Head, all_heads, plain
 from transformer_core.errors import InputError
 from transformer_core.tracing.scratch import ScratchModel
 
@@ -33,7 +33,8 @@ class Pruning:
         n_heads: Heads to take out at most.
         by: How importance is measured: as :mod:`~transformer_core.efficiency.heads` does, or, in a
             model of our own, by what the others cannot make up for once refitted (``surgeon``).
-        step: Heads after which it is measured again; 0 measures once. The surgeon always does.
+        step: Heads after which it is measured again; 0 measures once. The surgeon then looks at the
+            model as refitted until there.
         is_refitted: Whether the output matrices of the other heads are fitted anew (our models).
         n_points: Points of the curve, beside the plain model's.
         seeds: One random order each, to compare with.
@@ -154,4 +155,18 @@ def _ranked(
             "measure importance by gradient or ablation."
         )
     found = missing_without(model, on, go_on=go_on)
-    return found, least_missed_first(model, on, pruning.n_heads, go_on=go_on)
+    return found, _operated(model, on, pruning, go_on)
+
+
+def _operated(model: ScratchModel, on: EvaluationSet, pruning: Pruning, go_on: GoOn) -> list[Head]:
+    """The surgeon's order; after every step it looks at the model as refitted until then."""
+    order: list[Head] = []
+    while len(order) < pruning.n_heads:
+        now: Any = model
+        if order:
+            now = refit(model, without_heads(model, order), on, go_on=go_on).model
+        n_next = min(pruning.step or pruning.n_heads, pruning.n_heads - len(order))
+        left = [head for head in all_heads(model) if head not in order]
+        for site, layer, index in least_missed_first(now, on, n_next, go_on=go_on):
+            order.append([head for head in left if head[:2] == (site, layer)][index])
+    return order

@@ -45,7 +45,7 @@ class _Noted:
     z: Tensor
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def refit(
     whole: ScratchModel, pruned: Variant, on: EvaluationSet, *, go_on: GoOn = lambda: None
 ) -> Variant:

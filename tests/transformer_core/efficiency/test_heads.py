@@ -1,11 +1,12 @@
 """Importance against finite differences and traced ablation; cut heads against zeroed ones."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
-from transformer_core.efficiency import cutting, heads, quality, refitting, surgeon
+from transformer_core.efficiency import curves, cutting, heads, quality, refitting, surgeon
 from transformer_core.efficiency.evaluation import EvaluationSet
 from transformer_core.efficiency.forward import logits_of, losses, pair_batch, text_batch
 from transformer_core.efficiency.quality import batches
@@ -151,6 +152,23 @@ def test_the_surgeon_takes_what_is_missed_least(translator: Any, small_set: Eval
     order = surgeon.least_missed_first(translator, small_set, 9)
     assert order[0] == min(found, key=lambda head: found[head])
     assert len(set(order)) == 9
+
+
+def test_the_surgeon_looks_again_at_what_was_refitted(
+    translator: Any, small_set: EvaluationSet
+) -> None:
+    once = curves.Pruning(7, "surgeon", 0, True, n_points=1, seeds=())
+    order = surgeon.least_missed_first(translator, small_set, 7)
+    assert curves.pruning_curve(translator, small_set, once).order == order
+    again = curves.pruning_curve(translator, small_set, replace(once, step=3)).order
+    assert again[:3] == order[:3]
+    assert len(set(again)) == 7
+    assert set(again) <= set(all_heads(translator))
+    half = refitting.refit(translator, cutting.without_heads(translator, again[:3]), small_set)
+    found = surgeon.missing_without(half.model, small_set)
+    left = [head for head in all_heads(translator) if head not in again[:3]]
+    site, layer, index = min(found, key=lambda head: found[head])
+    assert again[3] == [head for head in left if head[:2] == (site, layer)][index]
 
 
 def test_layers_that_are_cut_are_not_computed(
