@@ -80,9 +80,13 @@ def trace_text(page: Page, text: str) -> None:
         # A run that is still under way draws the field anew, and what was typed into it is gone.
         try:
             with rerun(page, timeout=patience):
+                box.fill(f"{text}…")  # the field sends nothing that it believes sent
                 box.fill(text)
                 box.press("Enter")
         except PageTimeoutError:
-            continue
+            # The same text again would make nothing run.
+            if not page.evaluate("window.hasRun"):
+                continue
+            settle(page, timeout=PATIENCE)
         return
     raise AssertionError(f"Typing {text[:40]!r} made nothing run.")

@@ -39,7 +39,7 @@ def translated(page: AppTest, text: str) -> AppTest:
 
 
 def wait_for_no_work() -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while any(thread.name == "work" for thread in threading.enumerate()):
         assert time.monotonic() < end
         time.sleep(0.05)
