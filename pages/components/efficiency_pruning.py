@@ -111,8 +111,7 @@ def _pruning(model_id: str, model: Any) -> Pruning:
         by: Any = choose(
             "Importance by", ways, key=f"prune_by_{len(ways)}", asked=ways[0], is_titled=True
         )
-        is_once = not own or by == "surgeon"
-        again = not is_once and st.toggle("Measure again every 3 heads", key="prune_again")
+        again = own and st.toggle("Measure again every 3 heads", key="prune_again")
         refit = own and st.toggle("Refit the heads that stay", key="prune_refit", help=REFIT_HELP)
     return Pruning(int(number), by, 3 if again else 0, bool(refit))
 
