@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     image_pixels: int = Field(
         default=40_000_000,
         ge=1_024,
-        le=400_000_000,
+        le=89_000_000,
         description="Pixels of a picture that is opened.",
     )
     image_megabytes: int = Field(default=20, ge=1, le=1_000, description="MiB of a picture's file.")
