@@ -84,8 +84,8 @@ def trace_text(page: Page, text: str) -> None:
                 box.fill(text)
                 box.press("Enter")
         except PageTimeoutError:
-            # The same text again would make nothing run.
-            if not page.evaluate("window.hasRun"):
+            # A run of a moment may end before the page says that it runs.
+            if not page.evaluate("window.hasRun") and box.input_value() != text:
                 continue
             settle(page, timeout=PATIENCE)
         return
