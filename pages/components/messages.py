@@ -15,8 +15,19 @@ from transformer_core.redaction import without_paths
 if TYPE_CHECKING:
     from transformer_core.errors import TransformerCoreError
 
-# Emphasis, links, tables, formulas and shortcodes (:red[…], :smile:), and lists at the beginning.
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$~]|:(?=\w)|^[-+]|(?<=^\d)[.)])")
+# Emphasis, links, tables, formulas and directives (:red[…]); at a line's beginning lists, headings.
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$~]|:(?=\w))")
+_LINE = re.compile(r"^( {0,3}(?:\d{1,9}(?=[.)]))?)([-+=.)])", re.MULTILINE)
+_CODE = re.compile(r"^[ \t]{4,}", re.MULTILINE)
+
+# What a browser changes in the text that was read: addresses become links, shortcodes (:smile:,
+# :material/home:) pictures, and arrows other signs. No escape helps, a character unseen does.
+_CHANGED = re.compile(
+    r"\bhttps?:(?=//(?!huggingface\.co/))|\bwww(?=\.)|[\w+.-](?=@\w)|:(?=[\w+-][\w+/-]*:)"
+    r"|(?<!\S)[<>~-](?=(?:->|>|-|=)(?!\S))",
+    re.IGNORECASE,
+)
+_UNSEEN = "\u2060"
 
 
 def plain(text: str) -> str:
@@ -25,7 +36,8 @@ def plain(text: str) -> str:
     Half a surrogate pair, which no message to a browser can hold, reads as its code.
     """
     whole = text.encode("utf-8", "backslashreplace").decode()
-    return _MARKUP.sub(r"\\\1", whole)
+    kept = _CHANGED.sub(rf"\g<0>{_UNSEEN}", _CODE.sub("   ", whole))
+    return _LINE.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", kept))
 
 
 def show_error(error: TransformerCoreError | str) -> None:
