@@ -23,6 +23,7 @@ LAYERS = (
         "transformer_core.weighing",
         "transformer_core.redaction",
         "transformer_core.settings",
+        "transformer_core.spreadsheets",
         "transformer_core.decoding.strategies",
     },
     {"transformer_core.tokenization", "transformer_core.model", "transformer_core.functional"},

@@ -177,11 +177,12 @@ def comparison_files(found: Comparison | None, name: str) -> Files:
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
-    import csv
     import io
 
+    from transformer_core.spreadsheets import TableWriter
+
     out = io.StringIO()
-    writer = csv.DictWriter(out, rows[0].keys())
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = TableWriter(out)
+    writer.writerow(rows[0])
+    writer.writerows(row.values() for row in rows)
     return out.getvalue()

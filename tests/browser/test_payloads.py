@@ -25,6 +25,10 @@ from tests.support.payloads import (
     batches,
 )
 from tests.support.tiny_models import make_tiny
+from transformer_core.figures import export, static
+from transformer_core.figures.readings import Place, Reading
+from transformer_core.figures.views import heat_map
+from transformer_core.tracing.imports import read_matrix
 
 IMG = "<img src=x onerror=window.__pwned=1>"
 MARKUP = """text => document.body.replaceChildren(
@@ -180,6 +184,21 @@ def test_hostile_names_in_the_address_and_the_dialog(
     field.press("Enter")
     expect(dialog.get_by_role("alert")).to_be_visible()
     watched.check("the dialog")
+
+
+def test_exported_pictures_run_nothing(watched: Watched, tmp_path: Path) -> None:
+    tokens = [*PAYLOADS[:80], *HALVES]
+    even = [[1 / len(tokens)] * len(tokens)] * len(tokens)
+    fields = {"tokens": tokens, "pattern": even, "model": IMG}
+    trace = read_matrix(json.dumps(fields).encode(), f"{IMG}</title>.json")
+    place = Place("encoder", 0, 0)
+    (tmp_path / "a.html").write_text(export.to_html_page(trace, place, Reading()), encoding="utf-8")
+    (tmp_path / "a.svg").write_text(static.to_svg(heat_map(trace, place)), encoding="utf-8")
+    watched.page.goto((tmp_path / "a.html").as_uri())
+    watched.page.wait_for_selector("[data-painted]")
+    watched.check("HTML")
+    watched.page.goto((tmp_path / "a.svg").as_uri())
+    watched.check("SVG")
 
 
 def test_hostile_columns_and_cells_of_a_document(app: LiveApp, watched: Watched) -> None:

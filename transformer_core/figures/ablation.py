@@ -7,7 +7,6 @@ of the output's change, ``rows`` ``{label, special, before, after, change}`` and
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from transformer_core.figures.payload import Payload, switchboard_payload
 from transformer_core.figures.picture import Badge, Picture
 from transformer_core.figures.readings import Place, badge, strips
 from transformer_core.figures.wire_theme import wire_theme
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     import altair as alt
@@ -185,7 +185,7 @@ def ranking(importance: Tensor) -> list[tuple[int, int, float]]:
 def to_csv(trace: Trace, place: Place, board: Board) -> str:
     """The board as a table: a row a head, and the effect of all that are off in the first line."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     facts = _facts(trace, place, board)
     writer.writerow(["# " + " · ".join(f"{name} {value}" for name, value in facts.items())])
     writer.writerow(["layer", "head", "off", f"importance ({board.mode}, {unit_of(trace)})"])

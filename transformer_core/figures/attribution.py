@@ -11,7 +11,6 @@ last, their mean; 9: none.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -24,6 +23,7 @@ from transformer_core.figures.payload import VERSION, Payload
 from transformer_core.figures.readings import Place, picture_of
 from transformer_core.figures.wire import raw
 from transformer_core.figures.wire_theme import wire_theme
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def attention_or_cause(
 def to_csv(trace: Trace, place: Place, causes: Causes | None = None) -> str:
     """Every number as a table: a row for each query and each key that can influence it."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     source = " · ".join(f"{name} {value}" for name, value in _source(trace, place).items())
     writer.writerow(["# " + source])
     rows = _rows(trace, place, _scopes(trace, place, causes))
@@ -293,12 +293,10 @@ def _source(trace: Trace, place: Place) -> dict[str, Any]:
 
 
 def _cell(value: str | float | None) -> str:
-    """A number with six digits; a token that a spreadsheet will not take for a formula."""
+    """A number with six digits, or a token."""
     if value is None:
         return ""
-    if isinstance(value, str):
-        return "'" + value if value[:1] in ("=", "+", "-", "@") else value
-    return f"{value:.6g}"
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def _known(value: float) -> float | None:

@@ -8,7 +8,6 @@ alone. Array ``roles`` ``[layer head role 3]``: score, spread, baseline; −1: n
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -22,6 +21,7 @@ from transformer_core.figures.payload import MAX_THUMBNAIL as MAX_WHOLE
 from transformer_core.figures.payload import Payload
 from transformer_core.figures.views import all_heads
 from transformer_core.figures.wire import raw
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,7 +112,7 @@ def to_csv(trace: Trace, place: Place, roles: Roles | None = None) -> str:
     """All heads as a table: a row a head; entropy, distance, clear roles, and every score."""
     roles = roles or Roles.of_text(trace, place.site)
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     source = {**_source(trace, place), "roles": _measured_on(roles)}
     writer.writerow(["# " + " · ".join(f"{name} {value}" for name, value in source.items())])
     rows = _rows(trace, place, roles)

@@ -8,7 +8,6 @@ values selected order title subtitle``, or ``note`` where heads are not ranked.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -28,6 +27,7 @@ from transformer_core.figures.comparison import (
 from transformer_core.figures.payload import Payload, pair_payload
 from transformer_core.figures.picture import Badge, Picture
 from transformer_core.figures.readings import Reading, badge, picture_of
+from transformer_core.spreadsheets import TableWriter
 from transformer_core.tokenization.tokens import readable
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def to_csv(first: Side, second: Side, reading: Reading = Reading()) -> str:  # n
     p, q = (pattern.tolist() for pattern in both.patterns())
     strips = [(reader.queries.display, reader.keys.display) for reader in both.readers]
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     writer.writerow(["# " + " · ".join(f"{name} {value}" for name, value in _facts(both).items())])
     sides = ("query", "query (second)", "key", "key (second)")
     writer.writerow([*sides, "weight", "weight (second)", "difference"])
@@ -106,7 +106,7 @@ def to_csv(first: Side, second: Side, reading: Reading = Reading()) -> str:  # n
         for j, m in both.keys.pairs:
             tokens = strips[0][0][i], strips[1][0][k], strips[0][1][j], strips[1][1][m]
             numbers = p[i][j], q[k][m], q[k][m] - p[i][j]
-            writer.writerow([*map(_cell, tokens), *(f"{number:.6g}" for number in numbers)])
+            writer.writerow([*tokens, *(f"{number:.6g}" for number in numbers)])
     return out.getvalue()
 
 
@@ -277,8 +277,3 @@ def _facts(both: Comparison) -> dict[str, Any]:
 
 def _array(seen: Tensor | None) -> NDArray[np.bool_] | None:
     return None if seen is None else seen.numpy()
-
-
-def _cell(token: str) -> str:
-    """A token that a spreadsheet will not take for a formula."""
-    return "'" + token if token[:1] in ("=", "+", "-", "@") else token

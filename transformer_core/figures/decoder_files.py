@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from transformer_core.figures.decoder import strategy_facts
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from transformer_core.decoding.steps import DecodingStep
@@ -29,14 +29,14 @@ _COLUMNS = (
 def to_csv(steps: Sequence[DecodingStep]) -> str:
     """A row a candidate of each step; the first line says whose."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     source = _source(steps)
     writer.writerow(["# " + " · ".join(f"{name} {value}" for name, value in source.items())])
     writer.writerow(["step", "written", *_COLUMNS, "cut"])
     for step in steps:
         for candidate in step.candidates:
             values = [getattr(candidate, name) for name in _COLUMNS]
-            cells = [f"{v:.6g}" if isinstance(v, float) else _cell(v) for v in values]
+            cells = [f"{v:.6g}" if isinstance(v, float) else v for v in values]
             writer.writerow([step.index, int(candidate.is_chosen), *cells, candidate.cut.reason])
     return out.getvalue()
 
@@ -87,9 +87,3 @@ def _source(steps: Sequence[DecodingStep]) -> dict[str, Any]:
 def _known(value: Any) -> Any:
     """JSON has no infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _cell(value: Any) -> Any:
-    """A token that a spreadsheet will not take for a formula."""
-    is_risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@")
-    return f"'{value}" if is_risky else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from transformer_core.figures.payload import Payload, make_payload
 from transformer_core.figures.picture import Badge, Picture, TokenStrip
 from transformer_core.figures.wire import quantise
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from transformer_core.decoding.steps import DecodingStep
@@ -106,17 +106,15 @@ def drawn_on(part: SummaryPart) -> Payload:
 
 def to_csv(state: SummaryState) -> str:
     """A row a pair of sentences; the first line says whose."""
-    from transformer_core.tasks.documents import spreadsheet_cell
-
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     trace = state.parts[0].steps[0].trace
     writer.writerow([f"# model {trace.model_id} · revision {trace.revision}"])
     writer.writerow(["part", "summary_sentence", "source_sentence", "weight", "summary", "source"])
     for number, part in enumerate(readable(state), 1):
         found = DrawnOn.of(part)
         for (i, j), weight in np.ndenumerate(found.weights):
-            texts = spreadsheet_cell(found.written[i]), spreadsheet_cell(found.source[j])
+            texts = found.written[i], found.source[j]
             writer.writerow([number, i + 1, j + 1, f"{weight:.6g}", *texts])
     return out.getvalue()
 

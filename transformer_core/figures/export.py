@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from typing import TYPE_CHECKING, Any
 
 from transformer_core.figures.views import Place, Reading, heat_map
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from transformer_core.tracing.trace import Trace
@@ -27,13 +27,13 @@ def to_json(trace: Trace, place: Place) -> str:
 def to_csv(trace: Trace, place: Place) -> str:
     """One head's pattern as a table: a row a query, a column a key; the first line says whose."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     source = _source(trace, place)
     writer.writerow(["# " + " · ".join(f"{name} {value}" for name, value in source.items())])
-    writer.writerow(["query \\ key", *map(_cell, trace.key_tokens(place.site).display)])
+    writer.writerow(["query \\ key", *trace.key_tokens(place.site).display])
     pattern = trace.pattern(place.site, layer=place.layer, head=place.head).tolist()
     for token, row in zip(trace.query_tokens(place.site).display, pattern, strict=True):
-        writer.writerow([_cell(token), *(f"{weight:.6g}" for weight in row)])
+        writer.writerow([token, *(f"{weight:.6g}" for weight in row)])
     return out.getvalue()
 
 
@@ -54,8 +54,3 @@ def _source(trace: Trace, place: Place) -> dict[str, Any]:
         "layer": place.layer,
         "head": place.head,
     }
-
-
-def _cell(token: str) -> str:
-    """A token that a spreadsheet will not take for a formula."""
-    return "'" + token if token[:1] in ("=", "+", "-", "@") else token

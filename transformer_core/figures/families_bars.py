@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from transformer_core.figures.wire_theme import wire_theme
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     import altair as alt
@@ -82,7 +82,7 @@ def class_bars(logits: Tensor, labels: Sequence[str], *, n_bars: int = 10) -> li
 def bars_to_csv(bars: Sequence[Bar], what: str) -> str:
     """The same numbers as a table."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     writer.writerow([what, "probability"])
     writer.writerows([label, f"{probability:.6g}"] for label, probability in bars)
     return out.getvalue()

@@ -14,6 +14,7 @@ from transformer_core.decoding.strategies import Beam
 from transformer_core.errors import EmptyInputError, FileFormatError, InputError
 from transformer_core.figures.payload import Payload
 from transformer_core.figures.wire import unpack
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from transformer_core.model.generation import Hypothesis
@@ -173,13 +174,12 @@ def to_json(pictures: Pictures) -> str:
 
 def to_csv(pictures: Pictures) -> str:
     """A row for each block, layer and token; the first line says of what."""
-    import csv
     import io
 
     header = pictures.architecture.header
     sides = {"encoder": header["keys"]["display"], "decoder": header["queries"]["display"]}
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     source = {key: header[key] for key in ("model", "revision", "text")}
     writer.writerow(["# " + " · ".join(f"{key} {value}" for key, value in source.items())])
     writer.writerow(["block", "layer", "shape", "position", "token", "value"])
@@ -189,13 +189,8 @@ def to_csv(pictures: Pictures) -> str:
             shape = " × ".join(map(str, numbers["shape"]))
             rows = zip(sides[block["side"]], numbers["values"], strict=True)
             for position, (token, value) in enumerate(rows):
-                writer.writerow([name, place, shape, position, _cell(token), value])
+                writer.writerow([name, place, shape, position, token, value])
     return out.getvalue()
-
-
-def _cell(token: str) -> str:
-    """A token that a spreadsheet will not take for a formula."""
-    return "'" + token if token[:1] in ("=", "+", "-", "@") else token
 
 
 def _read(path: Path) -> Payload:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from transformer_core.figures.layer_schemes import stream_lengths
 from transformer_core.figures.layer_stations import stations_of
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from transformer_core.analysis.layer_walk import LayerWalk
@@ -35,18 +35,18 @@ def to_csv(trace: Trace, walk: LayerWalk, head: int, opened: str) -> str:
     stations = stations_of(trace, walk, head).stations
     station = stations.get(opened, next(iter(stations.values())))
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     writer.writerow([f"# {_source(trace, walk)} · head {head} · {station.name}"])
     writer.writerow(["token", *range(station.values.shape[1])])
     for token, row in zip(_tokens(trace, walk, station), station.values.tolist(), strict=True):
-        writer.writerow([_cell(token), *(f"{value:.9g}" for value in row)])
+        writer.writerow([token, *(f"{value:.9g}" for value in row)])
     return out.getvalue()
 
 
 def lengths_to_csv(trace: Trace, stack: str) -> str:
     """Mean length of the residual stream, a row a layer; −1 is before the first."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     writer.writerow([f"# model {trace.model_id} · revision {trace.revision} · text {trace.text}"])
     writer.writerow(["layer", "mean length"])
     for layer, length in enumerate(stream_lengths(trace, stack), start=-1):
@@ -67,8 +67,3 @@ def _source(trace: Trace, walk: LayerWalk) -> str:
         f"model {trace.model_id} · revision {trace.revision} · text {trace.text} · {stack} "
         f"layer {layer}"
     )
-
-
-def _cell(token: str) -> str:
-    """A token that a spreadsheet will not take for a formula."""
-    return "'" + token if token[:1] in ("=", "+", "-", "@") else token

@@ -7,7 +7,6 @@ group, layer, value): every part, which add up to the logit.
 
 from __future__ import annotations
 
-import csv
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from transformer_core.figures.numbers import written
 from transformer_core.figures.payload import Payload, make_payload
 from transformer_core.figures.picture import Badge, Picture, TokenStrip
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from transformer_core.analysis.logit_attribution import Attribution, Writer
@@ -107,7 +107,7 @@ def group_of(writer: Writer) -> str:
 def to_csv(trace: Trace, found: Attribution, asked: Asked) -> str:
     """A row a part; the first line says of what."""
     out = io.StringIO()
-    table = csv.writer(out)
+    table = TableWriter(out)
     logit = found.logit(asked.token_id, asked.against)
     table.writerow(
         [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from transformer_core.figures.wire_theme import wire_theme
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     import altair as alt
@@ -292,7 +292,7 @@ def learning_chart(
 def to_csv(curves: Sequence[Curve]) -> str:
     """Every step of every run, and every exam, as one table; an exam fills its own columns."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     of_points = ("step", "loss", "nll", "rate", "grad_norm", "seconds", "at", "soft", "hard")
     of_exams = ("token_accuracy", "sequence_accuracy", "nll")
     writer.writerow(["run", *of_points, *(f"unseen_{name}" for name in of_exams)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from transformer_core.errors import InputError
 from transformer_core.figures.payload import Payload, make_payload
 from transformer_core.figures.readings import Place, picture_of
 from transformer_core.figures.wire import quantise, raw
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from transformer_core.tracing.trace import Trace
@@ -98,7 +98,7 @@ def to_csv(trace: Trace, place: Place) -> str:
     pattern, reached = maps_of(trace, place)
     names, columns = trace.tokens, picture.grid[1]
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     writer.writerow(
         [f"# model {trace.model_id} · revision {trace.revision} · L{place.layer} H{place.head}"]
     )

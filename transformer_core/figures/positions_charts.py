@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from transformer_core.figures.wire_theme import wire_theme
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     import altair as alt
@@ -109,14 +109,14 @@ class Chart:
     def to_csv(self) -> str:
         """The numbers: a row a point; the first line says what they are."""
         out = io.StringIO()
-        writer = csv.writer(out)
+        writer = TableWriter(out)
         writer.writerow([f"# {self.title} {self.caption}"])
         writer.writerow(["line" if self.lines else "which", self.axes.x, self.axes.y])
         for line in self.lines:
             writer.writerows((line.name, row["x"], row["y"]) for row in line.rows())
         for name, values in self.bars.items():
             rows = zip(self.labels, values, strict=True)
-            writer.writerows((name, _short(value), _cell(label)) for label, value in rows)
+            writer.writerows((name, _short(value), label) for label, value in rows)
         return out.getvalue()
 
 
@@ -271,11 +271,6 @@ def bars_chart(
 
 def _short(value: float) -> float:
     return float(f"{float(value):.7g}")
-
-
-def _cell(token: str) -> str:
-    """A token that a spreadsheet will not take for a formula."""
-    return "'" + token if token[:1] in ("=", "+", "-", "@") else token
 
 
 def _in_lines(title: str) -> str | list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from transformer_core.figures.html import to_html
 from transformer_core.figures.payload import Payload
 from transformer_core.figures.positions_charts import Chart
+from transformer_core.spreadsheets import TableWriter
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,18 @@ class Drawn:
         table = next(iter(self.arrays.values()))
         keys = (header["keys"] or header["queries"])["display"]
         out = io.StringIO()
-        writer = csv.writer(out)
+        writer = TableWriter(out)
         writer.writerow([f"# {self.title} {self.caption}"])
         rows, columns = (axis["name"] for axis in header["options"]["axes"])
-        writer.writerow([f"{rows} \\ {columns}", *map(_cell, keys)])
+        writer.writerow([f"{rows} \\ {columns}", *keys])
         for name, row in zip(header["queries"]["display"], table.tolist(), strict=True):
-            writer.writerow([_cell(name), *(f"{value:.7g}" for value in row)])
+            writer.writerow([name, *(f"{value:.7g}" for value in row)])
         return out.getvalue()
 
     def _plain_csv(self) -> str:
         """All arrays, a row a number with its indices."""
         out = io.StringIO()
-        writer = csv.writer(out)
+        writer = TableWriter(out)
         writer.writerow([f"# {self.title} {self.caption}"])
         writer.writerow(["array", "index", "value"])
         for name, array in self.arrays.items():
@@ -81,8 +81,3 @@ class Drawn:
         words = {"title": np.array(self.title), "caption": np.array(self.caption)}
         np.savez_compressed(out, allow_pickle=False, **{**self.arrays, **words})
         return out.getvalue()
-
-
-def _cell(token: str) -> str:
-    """A token that a spreadsheet will not take for a formula."""
-    return "'" + token if token[:1] in ("=", "+", "-", "@") else token

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transformer_core.figures.translation import WrittenToken, tokens_of
+from transformer_core.spreadsheets import TableWriter
 
 if TYPE_CHECKING:
     from transformer_core.analysis.word_alignment import AlignmentChoice
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 
 def to_csv(state: StreamState, choice: AlignmentChoice) -> str:
     """A row a pair of a target word and a source word; the first line says whose and where read."""
-    from transformer_core.tasks.documents import spreadsheet_cell
-
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     writer.writerow([f"# {_whose(state)} · cross-attention {choice.name}"])
     writer.writerow(["part", "target_position", "source_position", "weight", "target", "source"])
     for number, part in enumerate(written(state), 1):
         targets, sources, weights = _aligned(part, choice)
         for (i, j), weight in np.ndenumerate(weights):
-            words = spreadsheet_cell(targets[i]), spreadsheet_cell(sources[j])
+            words = targets[i], sources[j]
             writer.writerow([number, i, j, f"{weight:.6g}", *words])
     return out.getvalue()
 

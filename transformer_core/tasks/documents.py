@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from transformer_core.decoding.strategies import Strategy
 from transformer_core.errors import FileFormatError, InputError, StoppedError
+from transformer_core.spreadsheets import TableWriter
 from transformer_core.tasks.sentences import sentences
 from transformer_core.tasks.summarization import Length, SummaryState, stream_summary
 from transformer_core.tasks.translation import translate
@@ -221,9 +222,9 @@ def to_txt(_: Sequence[str], results: Sequence[str]) -> str:
 def to_csv(texts: Sequence[str], results: Sequence[str]) -> str:
     """Source and result side by side."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = TableWriter(out)
     writer.writerow(["source", "result"])
-    writer.writerows(zip(map(spreadsheet_cell, texts), map(spreadsheet_cell, results), strict=True))
+    writer.writerows(zip(texts, results, strict=True))
     return out.getvalue()
 
 
@@ -258,11 +259,6 @@ def languages_of(model_id: str) -> tuple[str, str]:
         return "und", "und"
     source, target = [tag for tag in found.groups() if tag]
     return source, target
-
-
-def spreadsheet_cell(text: str) -> str:
-    """A text that a spreadsheet will not take for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
 
 
 def _xml(text: str) -> str:
