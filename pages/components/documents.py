@@ -26,7 +26,6 @@ PLACE = "document"
 TYPED = "document_text"
 """Where the session keeps a typed text that is worked through as a document."""
 
-MAX_MIB = 5
 N_SHOWN = 200
 
 
@@ -83,7 +82,7 @@ def choose_document() -> Document | None:
     upload = st.file_uploader(
         "TXT or CSV",
         type=["txt", "csv"],
-        max_upload_size=upload_limit(MAX_MIB),
+        max_upload_size=upload_limit(documents.MAX_BYTES // 2**20),
         key=f"{PLACE}-file",
         label_visibility="collapsed",
     )

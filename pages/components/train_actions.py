@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.components.access import upload_limit
 from pages.components.messages import plain, show_error
 from pages.components.model_picker import model_name, open_model
 from pages.components.task_model import open_for_task
@@ -131,7 +132,7 @@ def offer_upload() -> None:
             "ZIP",
             type=["zip"],
             key="train_zip",
-            max_upload_size=trained.MAX_ZIP_BYTES // 2**20,
+            max_upload_size=upload_limit(trained.MAX_ZIP_BYTES // 2**20),
             label_visibility="collapsed",
         )
         if file is None:

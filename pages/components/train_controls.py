@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from pages.components.access import upload_limit
 from pages.components.messages import plain, show_error
 from pages.components.waiting import job_of
 from pages.components.watching import look
@@ -148,9 +149,9 @@ def own_pairs(*, has_tokens: bool = False) -> list[Pair]:
         left, right = st.columns(2)
         with left:
             file = st.file_uploader(
-                f"A TSV of source, tab, target; up to {MAX_BYTES // 2**20} MiB",
+                f"A TSV of source, tab, target; up to {upload_limit(MAX_BYTES // 2**20)} MiB",
                 type=["tsv", "txt"],
-                max_upload_size=MAX_BYTES // 2**20,
+                max_upload_size=upload_limit(MAX_BYTES // 2**20),
                 key="train_file",
             )
             if has_tokens:

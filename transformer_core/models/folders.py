@@ -133,7 +133,7 @@ def read_config(folder: Path) -> PreTrainedConfig:
     _check_weights(folder)
     try:
         known: PreTrainedConfig = transformers.AutoConfig.from_pretrained(
-            folder, local_files_only=True
+            folder, local_files_only=True, trust_remote_code=False
         )
     except _CONTRADICTIONS as error:
         raise ModelUnavailableError(
@@ -296,8 +296,10 @@ def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (*_CONTRADICTIONS, ImportError, LookupError, RecursionError) as error:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:  # the reader of tokenizer.json raises none that is narrower
         raise ModelUnavailableError(
             f"{folder} has no tokenizer that can be read: {_first_line(error)}"
         ) from error
@@ -313,7 +315,7 @@ def _load_image_processor(folder: Path) -> Any:
         return DigitsProcessor()
     try:
         auto: Any = transformers.AutoImageProcessor
-        return auto.from_pretrained(folder, local_files_only=True)
+        return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelUnavailableError(
             f"{folder} has no image processor that can be read: {_first_line(error)}"

@@ -34,6 +34,9 @@ MAX_KEPT = 300
 _FILES = (CONFIG, WEIGHTS, TOKENIZER, CARD)
 _ID = re.compile(r"trained-[a-z0-9-]{1,40}")
 _MAX_PARAMETERS = 50_000_000
+_MAX_NAME = 60
+_MAX_SAID = 400
+_SAID = ("name", "task", "licence", "source", "description", "revision")
 _CHUNK = 2**20
 _BROKEN = (
     zipfile.BadZipFile,
@@ -192,7 +195,9 @@ def _check(folder: Path, name: str) -> str:
     from transformer_core.models.scratch import load_model
 
     try:
-        n_wanted = read_own_config(folder).n_parameters
+        config = read_own_config(folder)
+        # Positions that are not learned are no parameters, but a table of them is made.
+        n_wanted = max(config.n_parameters, config.n_ctx * config.d_model)
         if n_wanted > _MAX_PARAMETERS:
             raise FileFormatError(
                 f"{name} is a model of {n_wanted:,} parameters; {_MAX_PARAMETERS:,} at most are "
@@ -202,12 +207,23 @@ def _check(folder: Path, name: str) -> str:
     except ModelUnavailableError as error:
         # The folder is a temporary one, whose name says nothing.
         raise FileFormatError(str(error).replace(str(folder), name)) from error
+    card = _read_card(folder / CARD)
+    (folder / CARD).unlink(missing_ok=True)
+    if card:
+        text = json.dumps({**card, "parameters": config.n_parameters}, indent=2, ensure_ascii=False)
+        (folder / CARD).write_text(text + "\n", encoding="utf-8")
+    return card.get("name") or name.removesuffix(".zip")[:_MAX_NAME]
+
+
+def _read_card(path: Path) -> dict[str, str]:
+    """What a card from elsewhere says, as short texts; what is none is left out."""
     try:
-        content = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        return str(content["name"])[:60]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        (folder / CARD).unlink(missing_ok=True)
-        return name.removesuffix(".zip")[:60]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair ends here
+        said = {key: content[key] for key in _SAID if isinstance(content.get(key), str)}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
+    return {key: text[: _MAX_NAME if key == "name" else _MAX_SAID] for key, text in said.items()}
 
 
 def _adopt(folder: Path, name: str) -> str:

@@ -18,6 +18,8 @@ from transformer_core.tasks.sentences import sentences
 from transformer_core.tasks.summarization import Length, SummaryState, stream_summary
 from transformer_core.tasks.translation import translate
 
+MAX_BYTES = 5 * 2**20
+"""Bytes of a file."""
 MAX_TEXTS = 20_000
 CHUNK = 64
 """Texts that are translated before progress is told, at most; the first ones are fewer."""
@@ -105,6 +107,10 @@ def read(name: str, content: bytes) -> Table:
     Raises:
         FileFormatError: If it is neither, not UTF-8, empty, or holds too many texts.
     """
+    if len(content) > MAX_BYTES:
+        raise FileFormatError(
+            f"{name} has {len(content) / 2**20:,.1f} MiB; {MAX_BYTES // 2**20} are read at most."
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -36,12 +36,13 @@ _BROKEN = (
 )
 
 
-def read_arrays(file: IO[bytes], name: str) -> Arrays:
+def read_arrays(file: IO[bytes], name: str, *, most: int | None = None) -> Arrays:
     """Read the arrays of an NPZ file; nothing is executed, and nothing large is unpacked unseen.
 
     Args:
         file: The file, open for reading.
         name: What to call it in an error.
+        most: Bytes that it may unpack to; :data:`MAX_UNPACKED` if not given.
 
     Raises:
         FileFormatError: If it is damaged, no NPZ file, holds pickles, or unpacks to too much.
@@ -49,7 +50,7 @@ def read_arrays(file: IO[bytes], name: str) -> Arrays:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
-            _check_sizes(members, name)
+            _check_sizes(members, name, MAX_UNPACKED if most is None else most)
             return {
                 member.filename.removesuffix(".npy"): _read(archive, member, name)
                 for member in members
@@ -59,12 +60,12 @@ def read_arrays(file: IO[bytes], name: str) -> Arrays:
         raise FileFormatError(f"{name} is damaged or no NPZ file: {reason}.") from error
 
 
-def _check_sizes(members: list[zipfile.ZipInfo], name: str) -> None:
+def _check_sizes(members: list[zipfile.ZipInfo], name: str, most: int) -> None:
     n_bytes = sum(member.file_size for member in members)
-    if len(members) > MAX_ARRAYS or n_bytes > MAX_UNPACKED:
+    if len(members) > MAX_ARRAYS or n_bytes > most:
         raise FileFormatError(
             f"{name} would unpack to {len(members):,} arrays of {n_bytes / 2**20:,.0f} MiB; at "
-            f"most {MAX_ARRAYS:,} arrays and {MAX_UNPACKED / 2**20:,.0f} MiB are read. Save fewer "
+            f"most {MAX_ARRAYS:,} arrays and {most / 2**20:,.0f} MiB are read. Save fewer "
             "layers, or a shorter text."
         )
 

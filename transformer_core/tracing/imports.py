@@ -34,10 +34,15 @@ from torch import Tensor
 from transformer_core.errors import FileFormatError
 from transformer_core.settings import settings
 from transformer_core.tokenization.tokens import Tokens, readable
+from transformer_core.tracing import archives
 from transformer_core.tracing.archives import read_arrays
 from transformer_core.tracing.files import HEADER, trace_of
 from transformer_core.tracing.trace import SITES, Trace
 
+MAX_JSON = 25 * 2**20
+"""Bytes of a JSON file."""
+_UNPACKED = 4
+"""How many times its largest size an NPZ file may unpack to."""
 MAX_TOKENS = 4096
 """Tokens along an axis."""
 MAX_CELLS = 50_000_000
@@ -66,7 +71,8 @@ def read_matrix(content: bytes, name: str) -> Trace:
             f"{name} has {len(content) / 2**20:,.0f} MiB; at most {limit:,} MiB are read."
         )
     if content.startswith(b"PK"):
-        arrays = read_arrays(io.BytesIO(content), name)
+        most = min(_UNPACKED * limit * 2**20, archives.MAX_UNPACKED)
+        arrays = read_arrays(io.BytesIO(content), name, most=most)
         trace = trace_of(arrays, name) if HEADER in arrays else _from_fields(_listed(arrays), name)
     else:
         trace = _from_fields(_json(content, name), name)
@@ -178,6 +184,11 @@ def _from_fields(entries: Mapping[str, Any], name: str) -> Trace:
 
 
 def _json(content: bytes, name: str) -> Mapping[str, Any]:
+    if len(content) > MAX_JSON:
+        raise FileFormatError(
+            f"{name} has {len(content) / 2**20:,.0f} MiB of JSON; at most {MAX_JSON // 2**20} MiB "
+            "are read, which take twenty times as much memory. Save it as NPZ."
+        )
     try:
         entries = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -101,6 +101,11 @@ def _opened(source: Any) -> tuple[Image.Image, str]:
 def _of_bytes(content: bytes, name: str) -> Image.Image:
     if not content:
         raise InputError(f"{name} is empty: it has 0 bytes.")
+    if len(content) > (most := settings().image_megabytes * 2**20):
+        raise InputError(
+            f"{name} has {len(content) / 2**20:,.0f} MiB; {most // 2**20} are read at most. Make "
+            "it smaller."
+        )
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:

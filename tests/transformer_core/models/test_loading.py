@@ -68,6 +68,12 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "one layer more": (lambda f: _edit(f, num_hidden_layers=3), "Random numbers are not put"),
     "no tokenizer": (lambda f: _keep(f, "config.json", WEIGHTS), "has no tokenizer"),
     "broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{"), "no tokenizer that can"),
+    "half a token": (
+        lambda f: (f / "tokenizer.json").write_text(
+            '{"version": "1.0", "added_tokens": [{"id": 0, "content": "a", "x": 1}]}'
+        ),
+        "no tokenizer that can",
+    ),
     "other tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "no tokenizer that can"),
 }
 
