@@ -10,7 +10,7 @@ READY_BENCH := $(BENCH)/.installed
 
 export OMP_WAIT_POLICY := passive
 
-.PHONY: setup run serve test check fuzz screenshots bench peers soak
+.PHONY: setup run serve test check lock fuzz screenshots bench peers soak
 
 setup: $(READY)
 
@@ -46,6 +46,16 @@ check: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layering.py tests/test_style.py
+	$(BIN)/python -m tools.audit
+
+# Every package with its hashes, as a container installs them; torch's build is chosen at set-up.
+# Where its CPU build lies is said in TORCH_CPU.
+TORCH_CPU ?= --torch-backend cpu
+lock: $(READY_DEV)
+	$(BIN)/uv pip compile requirements.txt --output-file requirements.lock --generate-hashes \
+	    --python-version 3.11 --python-platform x86_64-manylinux_2_28 $(TORCH_CPU) \
+	    --no-emit-package torch --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --no-config --quiet
 
 # Properties on many new examples; the same few are part of `make test`.
 fuzz: $(READY_DEV)

