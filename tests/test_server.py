@@ -44,7 +44,7 @@ def knock(app: LiveApp, **headers: str) -> int:
 
 
 def test_a_page_of_another_origin_is_refused_and_nobody_asked(app: LiveApp) -> None:
-    """Streamlit would ask another machine for its own address; from the first visit on it does not."""
+    """Streamlit would ask another machine for its address; from the first visit on it does not."""
     asyncio.run(_visit(app))
     assert knock(app, origin=app.url) == 101
     assert knock(app, origin="http://pwned.invalid") in (400, 403)
