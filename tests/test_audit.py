@@ -49,7 +49,7 @@ def test_only_what_a_newer_version_mends_fails(
 
 
 def test_no_network_is_told_soon() -> None:
-    assert not audit.is_reached("http://localhost:9/")
+    assert not audit.is_reached("--isolated", "--index-url", "http://localhost:9/")
 
 
 def test_all_that_is_required_is_locked_at_its_version() -> None:
